@@ -1,0 +1,77 @@
+# fnrun: AWS Lambda on your own Linux machine. `make help` lists the targets.
+
+PREFIX ?= /usr
+BUILD ?= build
+CC ?= gcc
+
+WARNINGS = -Wall -Wextra -Wshadow -Wvla -Wundef -Wswitch-enum -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -MMD -MP
+HARDEN = -D_FORTIFY_SOURCE=2 -fPIE -fstack-protector-strong
+LINK = -pie -Wl,-z,relro,-z,now,--as-needed
+ifdef WERROR
+ALL_CFLAGS += -Werror
+endif
+ifdef SANITIZE
+BUILD := $(BUILD)/sanitize
+HARDEN = -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LINK += -fsanitize=address,undefined
+endif
+
+BASE_SRC := $(wildcard sandbox/base/*.c)
+INIT_SRC := $(wildcard sandbox/init*.c)
+WARDEN_SRC := $(filter-out $(INIT_SRC),$(wildcard sandbox/*.c)) $(wildcard rootfs/*.c) $(BASE_SRC)
+MANAGER_SRC := $(wildcard manager/*.c) $(BASE_SRC)
+CLI_SRC := $(wildcard tools/*.c) $(BASE_SRC)
+INIT_BASE := $(addprefix sandbox/base/,msg.c fd.c err.c)
+
+WARDEN_LIBS = -lseccomp -lcap -lnl-route-3 -lnl-3
+MANAGER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lzip -lcrypto -lz
+CLI_LIBS = -lcurl -lcjson -lzip
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+PROGRAMS = $(addprefix $(BUILD)/,fnrun fnrun-warden fnrund fnrun-init)
+TEST_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: help all deps demo check unit lint bench install uninstall clean images runtimes
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo "  SANITIZE=1 builds and checks with ASan and UBSan"
+
+all: $(PROGRAMS) runtimes ## build everything into build/
+
+$(BUILD)/fnrun: $(call objects,$(CLI_SRC))
+	$(CC) $(LINK) -o $@ $^ $(CLI_LIBS)
+
+$(BUILD)/fnrun-warden: $(call objects,$(WARDEN_SRC))
+	$(CC) $(LINK) -o $@ $^ $(WARDEN_LIBS)
+
+$(BUILD)/fnrund: $(call objects,$(MANAGER_SRC))
+	$(CC) $(LINK) -o $@ $^ $(MANAGER_LIBS)
+
+# PID 1 of every sandbox: static, so that it needs nothing from any image; never sanitized.
+$(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC) $(INIT_BASE))
+	$(CC) -static -o $@ $^
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(dir $@)
+	$(CC) $(ALL_CFLAGS) $(HARDEN) -c -o $@ $<
+
+$(BUILD)/init/%.o: %.c
+	@mkdir -p $(dir $@)
+	$(CC) $(ALL_CFLAGS) -D_FORTIFY_SOURCE=2 -c -o $@ $<
+
+# What stands beside the binaries when installed: the bootstraps and the image recipes.
+runtimes:
+	@mkdir -p $(BUILD)/runtimes
+	@rm -rf $(BUILD)/runtimes/python $(BUILD)/runtimes/node $(BUILD)/images
+	@cp -r rootfs/python rootfs/node $(BUILD)/runtimes/
+	@cp -r images $(BUILD)/images
+	@chmod -R a+rX $(BUILD)/runtimes $(BUILD)/images
+
+clean: ## remove what was built
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

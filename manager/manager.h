@@ -1,0 +1,46 @@
+/* What the parts of fnrund share: one of each, made by main.c at start. server_ctx of the API's requests is this. */
+#ifndef FNRUN_MANAGER_H
+#define FNRUN_MANAGER_H
+
+#include "../sandbox/base/loop.h"
+#include "db.h"
+#include "http.h"
+
+struct functions;
+struct packages;
+struct store;
+struct invoker;
+struct event_queue;
+struct warden;
+
+struct manager_config {
+    const char *data_dir;     /* --data: everything the manager keeps; its working directory */
+    const char *images_dir;   /* --images */
+    const char *runtimes_dir; /* --runtimes */
+    const char *listen_name;  /* --listen-name: what clients call us, "127.0.0.1:4566" */
+    const char *region;       /* --region, default us-east-1 */
+    const char *account;      /* --account, default 000000000000 */
+};
+
+struct manager {
+    struct manager_config config;
+    struct loop *loop;
+    struct db db;
+    struct functions *functions;
+    struct packages *packages;
+    struct store *store;
+    struct invoker *invoker;
+    struct event_queue *events;
+    struct warden *warden;
+    struct http_server *api;
+};
+
+/* The services behind the API's port; route.c chooses one by the request's signature scope or path. */
+extern const struct http_handlers lambda_service;  /* lambda_api.c */
+extern const struct http_handlers store_service;   /* store_api.c */
+extern const struct http_handlers private_service; /* private_api.c: /_fnrun/... */
+
+/* The handlers of the API's http_server: they hand each request to its service. */
+extern const struct http_handlers route_handlers;
+
+#endif
