@@ -80,11 +80,12 @@ struct proto_cpu {
  * Descriptors that come with CREATED, in this order, all the manager's to close:
  *   log     read end of the pipe behind the runtime's stdout and stderr
  *   peak    read-only memory peak of the sandbox: pread at 0 gives bytes as decimal text
- *   freezer write PROTO_created.freeze_text[1] to freeze, [0] to thaw, at offset 0
+ *   freezer write proto_created.freeze_text[1] to freeze, [0] to thaw, at offset 0
  *   api     listening TCP socket on 127.0.0.1:9001 inside the sandbox (the Runtime API)
+ *   aws     listening TCP socket on 127.0.0.1:9002 inside the sandbox (the function's AWS endpoint)
  *   channel the manager's end of the channel; only with PROTO_WITH_CHANNEL
  */
-enum proto_created_fd { PROTO_FD_LOG, PROTO_FD_PEAK, PROTO_FD_FREEZER, PROTO_FD_API, PROTO_FD_CHANNEL };
+enum proto_created_fd { PROTO_FD_LOG, PROTO_FD_PEAK, PROTO_FD_FREEZER, PROTO_FD_API, PROTO_FD_AWS, PROTO_FD_CHANNEL };
 
 struct proto_created {
     struct proto_header header;
