@@ -1,0 +1,194 @@
+"""A real private fnrun instance, and the check that it leaves nothing behind."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("FNRUN_BUILD", "build"))
+BUILD = BUILD if BUILD.is_absolute() else ROOT / BUILD
+UID_BLOCK = 65536
+START_SECONDS = 30
+
+# What unmodified clients take from their environment.
+CLIENT_ENV = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_PAGER": "",
+    "AWS_MAX_ATTEMPTS": "1",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+}
+
+
+def wait_until(condition, seconds=10, what="condition"):
+    """Calls `condition` until it gives something true, and returns that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        time.sleep(0.02)
+
+
+def processes():
+    """pid -> (parent pid, uid, command name, command line), of all that are alive."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            status = dict(line.split(":\t", 1) for line in (entry / "status").read_text().splitlines() if ":\t" in line)
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if status["State"][0] not in "ZX":
+            found[int(entry.name)] = (int(status["PPid"]), int(status["Uid"].split()[0]), status["Name"], command)
+    return found
+
+
+def cgroups():
+    """All cgroups of any fnrun instance, in whatever hierarchy."""
+    return {str(path) for path in Path("/sys/fs/cgroup").glob("**/fnrun*") if path.is_dir()}
+
+
+def links():
+    """Network links and named network namespaces."""
+    names = set(os.listdir("/sys/class/net"))
+    if os.path.isdir("/run/netns"):
+        names |= {f"netns {name}" for name in os.listdir("/run/netns")}
+    return names
+
+
+class Instance:
+    """`fnrun up` on a state directory and port of its own."""
+
+    def __init__(self, *options):
+        self.bin = BUILD / "fnrun"
+        self.state = Path(tempfile.mkdtemp(prefix="fnrun-test-"))
+        self.state.chmod(0o755)
+        self.options = options
+        self.stderr = self.state.with_name(self.state.name + ".log")
+        self.port = 0
+        self.proc = None
+        self.uid_base = None
+        self.cgroups_before = cgroups()
+        self.links_before = links()
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Starts it and waits for `ready`. A second start keeps the port, so that clients stay valid."""
+        with open(self.stderr, "ab") as stderr:
+            self.proc = subprocess.Popen(
+                [self.bin, "up", "--state", self.state, "--listen", f"127.0.0.1:{self.port}", *self.options],
+                stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL)
+        line = self.proc.stdout.readline().decode()
+        assert line.startswith("ready http://127.0.0.1:"), f"fnrun up said {line!r}\n{self.log()[-4000:]}"
+        self.port = int(line.rsplit(":", 1)[1])
+        self.remember_uids()
+        return self
+
+    def remember_uids(self):
+        uid = processes()[self.pids()["fnrund"]][1]
+        assert uid != 0, "fnrund runs as root"
+        self.uid_base = uid
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends it and returns the exit status."""
+        if self.proc.poll() is None:
+            self.proc.send_signal(how)
+        status = self.proc.wait(START_SECONDS)
+        self.proc.stdout.close()
+        return status
+
+    def restart(self, how=signal.SIGTERM):
+        self.stop(how)
+        return self.start()
+
+    def pids(self):
+        """{"warden": pid, "fnrund": pid}; `fnrun up` becomes the warden by exec."""
+        def find():
+            for pid, (parent, _, name, _) in processes().items():
+                if parent == self.proc.pid and name == "fnrund":
+                    return {"warden": self.proc.pid, "fnrund": pid}
+            assert self.proc.poll() is None, f"fnrun is gone\n{self.log()[-4000:]}"
+            return None
+        return wait_until(find, what="fnrund to run")
+
+    def log(self):
+        return self.stderr.read_text(errors="replace") if self.stderr.exists() else ""
+
+    def functions_log(self, name):
+        path = self.state / "data" / "logs" / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def cli(self, *args, **kw):
+        """Runs the fnrun command against this instance."""
+        return subprocess.run([self.bin, *map(str, args)], env=self.environment(), capture_output=True, text=True, **kw)
+
+    def aws(self, *args, ok=True):
+        """Runs the unmodified aws CLI; returns what it prints, parsed if it is JSON."""
+        run = subprocess.run(["/usr/bin/aws", "--endpoint-url", self.endpoint, *map(str, args)],
+                             env=self.environment(), capture_output=True, text=True)
+        if not ok:
+            return run
+        assert run.returncode == 0, f"aws {args}: {run.stderr}"
+        try:
+            return json.loads(run.stdout)
+        except ValueError:
+            return run.stdout
+
+    def environment(self):
+        return os.environ | CLIENT_ENV | {"AWS_ENDPOINT_URL": self.endpoint}
+
+    def owns(self, process):
+        parent, uid, name, command = process
+        return str(self.state) in command or (self.uid_base and 0 <= uid - self.uid_base < UID_BLOCK)
+
+    def leftovers(self):
+        """What is on the machine although this instance is down. Other instances may be running: theirs don't count."""
+        found = [f"process {pid}: {p}" for pid, p in processes().items() if self.owns(p)]
+        mounts = Path("/proc/self/mountinfo").read_text()
+        found += [f"mount: {line}" for line in mounts.splitlines() if str(self.state) in line]
+        found += [f"cgroup: {path}" for path in cgroups() - self.cgroups_before if self.is_own_cgroup(path)]
+        found += [f"link: {name}" for name in links() - self.links_before]
+        return found
+
+    def is_own_cgroup(self, path):
+        """Cgroups carry the instance's first uid in their name, or are empty and nobody's."""
+        return f"fnrun-{self.uid_base}" in path
+
+    def check_nothing_left(self):
+        deadline = time.monotonic() + 5
+        while self.leftovers() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        left = self.leftovers()
+        assert not left, "left behind:\n" + "\n".join(left)
+
+    def check_sanitizers(self):
+        for mark in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:"):
+            assert mark not in self.log(), self.log()[-20000:]
+
+    def close(self):
+        """Ends it for good: a clean exit, nothing left behind, no complaint of a sanitizer."""
+        try:
+            if self.proc and self.proc.poll() is None:
+                status = self.stop()
+                assert status == 0, f"exit status {status}\n{self.log()[-4000:]}"
+            self.check_nothing_left()
+            self.check_sanitizers()
+        finally:
+            if self.proc and self.proc.poll() is None:
+                self.proc.kill()
+            shutil.rmtree(self.state, ignore_errors=True)
+            self.stderr.unlink(missing_ok=True)
