@@ -57,6 +57,17 @@ void invoker_retire(struct invoker *in, struct function *f);
 /* A random uuid (version 4) with its NUL: 37 bytes. */
 void invoke_make_request_id(char ret[37]);
 
+struct invocation;
+
+const char *invocation_id(const struct invocation *inv);
+
+/* The error object for a response over INVOKE_RESPONSE_MAX. */
+int invoke_too_large_error(struct buf *out, struct err *e);
+
+/* CPU time per second of wall time for that much memory, in ms: 1,769 MB are one CPU, as in AWS. During init a
+ * function has at least a whole one. */
+uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init);
+
 struct invoker_stats {
     unsigned instances, idle, busy, starting, waiting;
     uint64_t cold_starts, warm_starts, errors, timeouts, throttles;

@@ -2,6 +2,7 @@
 #ifndef FNRUN_MANAGER_H
 #define FNRUN_MANAGER_H
 
+#include "../sandbox/base/list.h"
 #include "../sandbox/base/loop.h"
 #include "db.h"
 #include "http.h"
@@ -20,6 +21,9 @@ struct manager_config {
     const char *listen_name;  /* --listen-name: what clients call us, "127.0.0.1:4566" */
     const char *region;       /* --region, default us-east-1 */
     const char *account;      /* --account, default 000000000000 */
+    unsigned idle_seconds;    /* --idle-seconds: an instance without work ends after so long; default 300 */
+    unsigned max_instances;   /* --max-instances, default 1000 (AWS's concurrency quota) */
+    unsigned retry_seconds;   /* --retry-seconds: a failed event waits so long, then twice as long; default 60 as in AWS */
 };
 
 struct manager {
@@ -32,7 +36,10 @@ struct manager {
     struct invoker *invoker;
     struct event_queue *events;
     struct warden *warden;
-    struct http_server *api;
+    struct http_server *api;         /* the API's port */
+    struct http_server *runtime_api; /* 127.0.0.1:9001 of all sandboxes */
+    struct http_server *endpoint;    /* 127.0.0.1:9002 of all sandboxes */
+    struct list_node instances;      /* struct instance.all */
 };
 
 /* The services behind the API's port; route.c chooses one by the request's signature scope or path. */

@@ -29,6 +29,12 @@ static inline void list_append(struct list_node *head, struct list_node *n)
     head->prev = n;
 }
 
+/* Puts `n` at the beginning. */
+static inline void list_prepend(struct list_node *head, struct list_node *n)
+{
+    list_append(head->next, n);
+}
+
 /* Takes `n` out of whatever list it is in; harmless where it is in none (after list_init). */
 static inline void list_remove(struct list_node *n)
 {

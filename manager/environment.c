@@ -1,0 +1,110 @@
+#include "environment.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../sandbox/base/channel.h"
+#include "package.h"
+
+struct variable {
+    const char *name;
+    bool reserved;
+};
+
+static const struct variable variables[] = {
+#define VARIABLE(name, reserved, fmt, arg) {name, reserved},
+#include "environment.def"
+#undef VARIABLE
+};
+
+bool environment_is_reserved(const char *key)
+{
+    if (strcmp(key, "AWS_EXECUTION_ENV") == 0 || strcmp(key, "_FNRUN_CHANNEL_FD") == 0)
+        return true;
+    for (unsigned i = 0; i < ARRAY_LEN(variables); i++)
+        if (variables[i].reserved && strcmp(variables[i].name, key) == 0)
+            return true;
+    return false;
+}
+
+static int add_variable(const struct function *f, struct buf *out, uint32_t *count, struct err *e, const char *name,
+                        const char *fmt, ...) PRINTF_LIKE(6, 7);
+
+/* A variable of ours, unless the function's configuration sets it (reserved ones never get there). */
+static int add_variable(const struct function *f, struct buf *out, uint32_t *count, struct err *e, const char *name,
+                        const char *fmt, ...)
+{
+    char value[1024];
+    va_list ap;
+
+    if (f->environment && cJSON_GetObjectItemCaseSensitive(f->environment, name))
+        return 0;
+    va_start(ap, fmt);
+    vsnprintf(value, sizeof(value), fmt, ap);
+    va_end(ap);
+    if (buf_addf(out, e, "%s=%s", name, value) < 0 || buf_add(out, "", 1, e) < 0)
+        return -e->code;
+    *count += 1;
+    return 0;
+}
+
+static int add_ours(struct manager *m, const struct function *f, const char *log_stream, struct buf *out,
+                    uint32_t *count, struct err *e)
+{
+#define VARIABLE(name, reserved, fmt, arg)                                                                             \
+    if (add_variable(f, out, count, e, name, fmt, arg) < 0)                                                            \
+        return -e->code;
+#include "environment.def"
+#undef VARIABLE
+    if (f->runtime->execution_env &&
+        add_variable(f, out, count, e, "AWS_EXECUTION_ENV", "%s", f->runtime->execution_env) < 0)
+        return -e->code;
+    if (f->runtime->channel && add_variable(f, out, count, e, "_FNRUN_CHANNEL_FD", "%d", CHANNEL_FD) < 0)
+        return -e->code;
+    return 0;
+}
+
+static int add_configured(const struct function *f, struct buf *out, uint32_t *count, struct err *e)
+{
+    const cJSON *v;
+
+    cJSON_ArrayForEach(v, f->environment) {
+        if (!cJSON_IsString(v))
+            continue;
+        if (buf_addf(out, e, "%s=%s", v->string, v->valuestring) < 0 || buf_add(out, "", 1, e) < 0)
+            return -e->code;
+        *count += 1;
+    }
+    return 0;
+}
+
+/* A provided runtime is the package's own program (layers, which could bring /opt/bootstrap, do not exist yet). */
+static int add_bootstrap(struct manager *m, const struct function *f, struct buf *out, uint32_t *argc, struct err *e)
+{
+    int fd = package_open(m->packages, f->code_digest, "bootstrap", e);
+
+    if (fd < 0)
+        return err_set(e, ENOEXEC, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
+    close(fd);
+    *argc = 1;
+    return buf_add(out, "/var/task/bootstrap", sizeof("/var/task/bootstrap"), e);
+}
+
+int environment_build(struct manager *m, const struct function *f, const char *log_stream, struct buf *out,
+                      uint32_t *ret_argc, uint32_t *ret_envc, struct err *e)
+{
+    uint32_t argc = 0, envc = 0;
+
+    if (!f->runtime->argv[0] && add_bootstrap(m, f, out, &argc, e) < 0)
+        return -e->code;
+    for (const char *const *arg = f->runtime->argv; *arg; arg++, argc++)
+        if (buf_add(out, *arg, strlen(*arg) + 1, e) < 0)
+            return -e->code;
+    if (add_ours(m, f, log_stream, out, &envc, e) < 0 || add_configured(f, out, &envc, e) < 0)
+        return -e->code;
+    *ret_argc = argc;
+    *ret_envc = envc;
+    return 0;
+}

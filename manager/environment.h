@@ -1,0 +1,17 @@
+/* The environment variables of a function, as AWS Lambda sets them, and its argv: the strings of struct proto_create. */
+#ifndef FNRUN_ENVIRONMENT_H
+#define FNRUN_ENVIRONMENT_H
+
+#include "../sandbox/base/buf.h"
+#include "function.h"
+#include "manager.h"
+
+/* Adds argv and then the environment to `out`, each string with its NUL; sets the counts. The runtime's bootstrap
+ * file is looked for in the package: -ENOEXEC where a provided runtime's zip has none. */
+int environment_build(struct manager *m, const struct function *f, const char *log_stream, struct buf *out,
+                      uint32_t *ret_argc, uint32_t *ret_envc, struct err *e);
+
+/* Is `key` a variable that fnrun sets itself, so that a function's configuration may not? */
+bool environment_is_reserved(const char *key);
+
+#endif

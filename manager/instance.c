@@ -1,0 +1,446 @@
+#include "instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "../sandbox/base/fd.h"
+#include "../sandbox/base/log.h"
+#include "environment.h"
+#include "image.h"
+#include "invoker.h"
+#include "runtime_api.h"
+#include "sandbox_endpoint.h"
+#include "warden.h"
+
+/* An instance that has been idle so long is frozen: nothing of it runs between invocations, as in AWS. */
+#define FREEZE_AFTER NSEC_PER_SEC
+#define LEASE_SLACK_MS 5000U
+#define INIT_LEASE_MS (10000U + 900000U)
+
+/* --- state ----------------------------------------------------------------------------------------------------- */
+
+static const unsigned allowed[] = {
+    [INSTANCE_CREATING] = 1U << INSTANCE_INIT | 1U << INSTANCE_DYING,
+    [INSTANCE_INIT] = 1U << INSTANCE_IDLE | 1U << INSTANCE_DYING,
+    [INSTANCE_IDLE] = 1U << INSTANCE_BUSY | 1U << INSTANCE_DYING,
+    [INSTANCE_BUSY] = 1U << INSTANCE_IDLE | 1U << INSTANCE_RETURNING | 1U << INSTANCE_DYING,
+    [INSTANCE_RETURNING] = 1U << INSTANCE_IDLE | 1U << INSTANCE_DYING,
+    [INSTANCE_DYING] = 0,
+};
+
+void instance_set_state(struct instance *i, enum instance_state state)
+{
+    if (!(allowed[i->state] & 1U << state)) {
+        log_error("instance %llu: %d -> %d is not a transition", (unsigned long long)i->sandbox, (int)i->state,
+                  (int)state);
+        abort();
+    }
+    i->state = state;
+    if (state == INSTANCE_IDLE)
+        loop_timer_set(i->m->loop, &i->idle, clock_now() + FREEZE_AFTER);
+    else
+        loop_timer_clear(i->m->loop, &i->idle);
+}
+
+static void set_frozen(struct instance *i, bool frozen)
+{
+    const char *text = i->freeze_text[frozen];
+
+    if (i->frozen == frozen)
+        return;
+    i->frozen = frozen;
+    if (pwrite(i->freezer_fd, text, strnlen(text, sizeof(i->freeze_text[0])), 0) < 0)
+        log_warn("instance %llu: %s: %s", (unsigned long long)i->sandbox, frozen ? "freeze" : "thaw", strerror(errno));
+}
+
+static void on_idle(struct loop_timer *t)
+{
+    struct instance *i = container_of(t, struct instance, idle);
+
+    if (!i->frozen) {
+        set_frozen(i, true);
+        warden_lease(i->m->warden, i->sandbox, 0);
+        i->lease_end = 0;
+        loop_timer_set(i->m->loop, t, clock_now() + (nsec_t)i->m->config.idle_seconds * NSEC_PER_SEC);
+    } else {
+        instance_kill(i);
+    }
+}
+
+/* --- log ----------------------------------------------------------------------------------------------------- */
+
+static void log_bytes(struct instance *i, const void *data, size_t size)
+{
+    struct err e;
+
+    if (buf_add(&i->log_pending, data, size, &e) < 0 || buf_add(&i->log_tail, data, size, &e) < 0)
+        log_warn("log of %s: %s", i->f->name, e.msg);
+    if (i->log_tail.used > (size_t)16 * LOG_TAIL_BYTES)
+        buf_consume(&i->log_tail, i->log_tail.used - LOG_TAIL_BYTES);
+}
+
+void instance_log(struct instance *i, const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    log_bytes(i, line, (size_t)MIN(MAX(n, 0), (int)sizeof(line) - 1));
+}
+
+void instance_flush_log(struct instance *i)
+{
+    if (i->log_pending.used)
+        log_append(i->log, i->log_pending.data, i->log_pending.used);
+    buf_clear(&i->log_pending);
+}
+
+void instance_drain_log(struct instance *i)
+{
+    char chunk[16384];
+    ssize_t n = 0;
+
+    /* Bounded: a function that writes without end must not keep the manager here. A pipe holds 64 KiB. */
+    for (int round = 0; i->log_io.fd >= 0 && round < 8; round++) {
+        n = read(i->log_io.fd, chunk, sizeof(chunk));
+        if (n <= 0)
+            break;
+        log_bytes(i, chunk, (size_t)n);
+    }
+    if (n == 0 && i->log_io.fd >= 0)
+        loop_io_remove(i->m->loop, &i->log_io); /* nobody writes any more */
+}
+
+static void on_log(struct loop_io *io, UNUSED uint32_t events)
+{
+    struct instance *i = container_of(io, struct instance, log_io);
+
+    instance_drain_log(i);
+    instance_flush_log(i);
+}
+
+/* --- frames from a bootstrap of ours ---------------------------------------------------------------------------- */
+
+void instance_on_ready(struct instance *i)
+{
+    nsec_t now = clock_now();
+
+    if (i->state == INSTANCE_INIT) {
+        i->init_ns = now - i->exec_at;
+        warden_cpu(i->m->warden, i->sandbox, invoker_cpu_millis(i->f->memory_mb, false));
+    }
+    instance_set_state(i, INSTANCE_IDLE);
+    i->events->on_ready(i);
+}
+
+/* The runtime broke the protocol: what it does from here on means nothing. */
+static bool reject_frame(struct instance *i, const char *why)
+{
+    log_warn("instance %llu of %s: %s; killed", (unsigned long long)i->sandbox, i->f->name, why);
+    instance_kill(i);
+    return false;
+}
+
+static bool on_answer(struct instance *i, const cJSON *head)
+{
+    const char *id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(head, "id"));
+    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(head, "type"));
+    bool failed = i->channel.header.kind == FRAME_ERROR;
+
+    if (i->state != INSTANCE_BUSY || !id || strcmp(id, invocation_id(i->current)) != 0)
+        return reject_frame(i, "answered an invocation that it does not have");
+    if (i->channel.too_large) {
+        auto_buf struct buf error = {.data = NULL};
+        struct err e;
+
+        invoke_too_large_error(&error, &e);
+        i->events->on_response(i, &error, "Function.ResponseSizeTooLarge");
+        return i->state != INSTANCE_DYING;
+    }
+    i->events->on_response(i, &i->channel.body, failed ? (type ? type : "Unhandled") : NULL);
+    return i->state != INSTANCE_DYING;
+}
+
+static void on_init_error(struct instance *i, const cJSON *head)
+{
+    const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(head, "type"));
+
+    i->events->on_init_error(i, &i->channel.body, type ? type : "Runtime.Unknown");
+}
+
+static bool on_frame(struct channel *c)
+{
+    struct instance *i = container_of(c, struct instance, channel);
+    cJSON *head = cJSON_ParseWithLength(buf_str(&c->head), c->head.used);
+    bool go_on = false;
+
+    if (!cJSON_IsObject(head))
+        go_on = reject_frame(i, "sent a frame without a head");
+    else if (c->header.kind == FRAME_RESPONSE || c->header.kind == FRAME_ERROR)
+        go_on = on_answer(i, head);
+    else if (c->header.kind == FRAME_READY && i->state == INSTANCE_INIT)
+        instance_on_ready(i), go_on = i->state != INSTANCE_DYING;
+    else if (c->header.kind == FRAME_INIT_ERROR && i->state == INSTANCE_INIT)
+        on_init_error(i, head);
+    else
+        go_on = reject_frame(i, "sent a frame that does not belong here");
+    cJSON_Delete(head);
+    return go_on;
+}
+
+/* The warden tells how the runtime ended; until then there is nothing to do. */
+static void on_channel_closed(UNUSED struct channel *c)
+{
+}
+
+static void send_on_channel(struct instance *i, const struct runtime_call *call)
+{
+    cJSON *head = cJSON_CreateObject();
+    auto_buf struct buf text = {.data = NULL};
+
+    cJSON_AddStringToObject(head, "id", call->request_id);
+    cJSON_AddNumberToObject(head, "deadline_ms", (double)call->deadline_ms);
+    cJSON_AddStringToObject(head, "arn", call->arn);
+    cJSON_AddStringToObject(head, "trace", call->trace_id);
+    if (call->client_context)
+        cJSON_AddStringToObject(head, "client_context", call->client_context);
+    text.data = cJSON_PrintUnformatted(head);
+    text.used = text.data ? strlen(text.data) : 0;
+    cJSON_Delete(head);
+    channel_send(&i->channel, FRAME_INVOKE, &text, call->payload);
+}
+
+/* --- invocations -------------------------------------------------------------------------------------------------- */
+
+static void on_deadline(struct loop_timer *t)
+{
+    struct instance *i = container_of(t, struct instance, deadline);
+
+    i->events->on_deadline(i);
+}
+
+void instance_set_deadline(struct instance *i, nsec_t due)
+{
+    loop_timer_set(i->m->loop, &i->deadline, due);
+}
+
+void instance_clear_deadline(struct instance *i)
+{
+    loop_timer_clear(i->m->loop, &i->deadline);
+}
+
+/* The warden kills the sandbox by itself should we fail to. Renewed only where what is left would not do: one message
+ * for many short invocations. */
+static void renew_lease(struct instance *i, uint32_t limit_ms)
+{
+    nsec_t now = clock_now();
+
+    if (i->lease_end >= now + (nsec_t)(limit_ms + 1000) * NSEC_PER_MSEC)
+        return;
+    i->lease_end = now + (nsec_t)(limit_ms + LEASE_SLACK_MS) * NSEC_PER_MSEC;
+    warden_lease(i->m->warden, i->sandbox, limit_ms + LEASE_SLACK_MS);
+}
+
+void instance_invoke(struct instance *i, const struct runtime_call *call, uint32_t limit_ms)
+{
+    instance_set_state(i, INSTANCE_BUSY);
+    i->fresh = false;
+    set_frozen(i, false);
+    if (i->f->runtime->channel)
+        send_on_channel(i, call);
+    else
+        runtime_api_invoke(i, call);
+    renew_lease(i, limit_ms);
+}
+
+uint64_t instance_memory_peak(const struct instance *i)
+{
+    char text[32];
+    ssize_t n = i->peak_fd < 0 ? 0 : pread(i->peak_fd, text, sizeof(text) - 1, 0);
+
+    text[MAX(n, 0)] = '\0';
+    return strtoull(text, NULL, 10);
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+/* As AWS names them: the date, the version, 32 random hex digits. */
+static void make_log_stream(struct instance *i)
+{
+    time_t now = (time_t)(clock_wall() / NSEC_PER_SEC);
+    unsigned char random[16] = {0};
+    struct tm tm;
+    size_t n;
+
+    if (getrandom(random, sizeof(random), 0) < 0)
+        log_warn("getrandom: %s", strerror(errno));
+    n = strftime(i->log_stream, sizeof(i->log_stream), "%Y/%m/%d/[$LATEST]", gmtime_r(&now, &tm));
+    for (unsigned k = 0; k < sizeof(random); k++, n += 2)
+        snprintf(i->log_stream + n, 3, "%02x", random[k]);
+}
+
+static int ask_for_sandbox(struct instance *i, struct err *e)
+{
+    const struct runtime *rt = i->f->runtime;
+    auto_buf struct buf strings = {.cap = PROTO_STRINGS_MAX};
+    struct proto_create c = {
+        .header.sandbox = i->sandbox,
+        .flags = rt->channel ? PROTO_WITH_CHANNEL : 0,
+        .uid_index = i->f->uid_index,
+        .memory_bytes = (uint64_t)i->f->memory_mb << 20,
+        .tmp_bytes = (uint64_t)i->f->tmp_mb << 20,
+        .cpu_millis = invoker_cpu_millis(i->f->memory_mb, true),
+        .lease_ms = INIT_LEASE_MS,
+    };
+
+    snprintf(c.image, sizeof(c.image), "%s", rt->image);
+    snprintf(c.runtime_dir, sizeof(c.runtime_dir), "%s", rt->dir);
+    memcpy(c.code_digest, i->f->code_digest, sizeof(c.code_digest));
+    if (image_current(i->m->config.images_dir, rt->image, c.image_digest, e) < 0 ||
+        environment_build(i->m, i->f, i->log_stream, &strings, &c.argc, &c.envc, e) < 0)
+        return -e->code;
+    c.strings_bytes = (uint32_t)strings.used;
+    return warden_create_sandbox(i->m->warden, &c, strings.data, e);
+}
+
+static void destroy(struct instance *i)
+{
+    struct loop *loop = i->m->loop;
+
+    instance_flush_log(i);
+    loop_timer_clear(loop, &i->deadline);
+    loop_timer_clear(loop, &i->idle);
+    loop_io_remove(loop, &i->log_io);
+    fd_close(&i->log_io.fd);
+    fd_close(&i->peak_fd);
+    fd_close(&i->freezer_fd);
+    channel_close(&i->channel);
+    runtime_api_close(i);
+    sandbox_endpoint_close(i);
+    if (i->log)
+        log_close(i->log);
+    buf_free(&i->log_pending);
+    buf_free(&i->log_tail);
+    list_remove(&i->link);
+    list_remove(&i->all);
+    function_unref(i->f);
+    free(i);
+}
+
+int instance_create(struct manager *m, struct function *f, const struct instance_events *events, struct instance **ret,
+                    struct err *e)
+{
+    static uint64_t last_id;
+    struct instance *i = calloc(1, sizeof(*i));
+
+    if (!i)
+        return err_set(e, ENOMEM, "instance: no memory");
+    *i = (struct instance){.m = m, .events = events, .f = function_ref(f), .sandbox = ++last_id, .fresh = true,
+                           .created_at = clock_now(), .peak_fd = -1, .freezer_fd = -1, .log_io.fd = -1,
+                           .channel.io.fd = -1, .endpoint.io.fd = -1, .deadline.on_due = on_deadline, .idle.on_due = on_idle};
+    list_init(&i->link);
+    list_init(&i->all);
+    make_log_stream(i);
+    if (log_open(f->name, &i->log, e) < 0 || ask_for_sandbox(i, e) < 0) {
+        destroy(i);
+        return -e->code;
+    }
+    list_append(&m->instances, &i->all);
+    *ret = i;
+    return 0;
+}
+
+void instance_kill(struct instance *i)
+{
+    if (i->state == INSTANCE_DYING)
+        return;
+    instance_set_state(i, INSTANCE_DYING);
+    instance_clear_deadline(i);
+    set_frozen(i, false);
+    warden_kill(i->m->warden, i->sandbox);
+}
+
+/* --- the warden's reports ------------------------------------------------------------------------------------------ */
+
+static struct instance *find(struct manager *m, uint64_t sandbox)
+{
+    struct instance *i;
+
+    list_for_each(&m->instances, i, struct instance, all)
+        if (i->sandbox == sandbox)
+            return i;
+    return NULL;
+}
+
+static int adopt_descriptors(struct instance *i, struct msg_fds *fds, struct err *e)
+{
+    unsigned expected = i->f->runtime->channel ? PROTO_FD_CHANNEL + 1 : PROTO_FD_CHANNEL;
+
+    if (fds->count != expected)
+        return err_set(e, EPROTO, "%u descriptors came with it, not %u", fds->count, expected);
+    i->peak_fd = take_fd(&fds->fd[PROTO_FD_PEAK]);
+    i->freezer_fd = take_fd(&fds->fd[PROTO_FD_FREEZER]);
+    i->log_io = (struct loop_io){.fd = take_fd(&fds->fd[PROTO_FD_LOG]), .on_ready = on_log};
+    if (fd_set_nonblock(i->log_io.fd, e) < 0 || loop_io_add(i->m->loop, &i->log_io, EPOLLIN, e) < 0)
+        return -e->code;
+    if (runtime_api_open(i, take_fd(&fds->fd[PROTO_FD_API]), e) < 0 ||
+        sandbox_endpoint_open(i, take_fd(&fds->fd[PROTO_FD_AWS]), e) < 0)
+        return -e->code;
+    if (!i->f->runtime->channel)
+        return 0;
+    i->channel.on_frame = on_frame;
+    i->channel.on_closed = on_channel_closed;
+    return channel_open(&i->channel, i->m->loop, take_fd(&fds->fd[PROTO_FD_CHANNEL]), INVOKE_RESPONSE_MAX, e);
+}
+
+static void on_created(void *ctx, const struct proto_created *msg, struct msg_fds *fds)
+{
+    struct instance *i = find(ctx, msg->header.sandbox);
+    struct err e;
+
+    if (!i)
+        return;
+    i->create_ns = msg->create_ns;
+    i->exec_at = clock_now();
+    memcpy(i->freeze_text, msg->freeze_text, sizeof(i->freeze_text));
+    if (i->state == INSTANCE_CREATING)
+        instance_set_state(i, INSTANCE_INIT);
+    if (adopt_descriptors(i, fds, &e) < 0) {
+        log_error("instance of %s: %s", i->f->name, e.msg);
+        instance_kill(i);
+    }
+}
+
+static void on_failed(void *ctx, const struct proto_failed *msg)
+{
+    struct instance *i = find(ctx, msg->header.sandbox);
+
+    if (!i)
+        return;
+    i->events->on_failed(i, msg);
+    destroy(i);
+}
+
+static void on_exited(void *ctx, const struct proto_exited *msg)
+{
+    struct instance *i = find(ctx, msg->header.sandbox);
+
+    if (!i)
+        return;
+    instance_drain_log(i);
+    i->events->on_exited(i, msg);
+    destroy(i);
+}
+
+const struct warden_handlers instance_warden_handlers = {
+    .on_created = on_created, .on_failed = on_failed, .on_exited = on_exited};

@@ -1,0 +1,544 @@
+#include "invoker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../sandbox/base/log.h"
+#include "instance.h"
+#include "report.h"
+
+/* AWS stops an init after 10 s; what it needs beyond that counts against the function's own time. */
+#define INIT_LIMIT (10 * NSEC_PER_SEC)
+
+struct invocation {
+    struct list_node link; /* in pool.waiting, until an instance takes it */
+    struct function *f;
+    char request_id[37];
+    char trace_id[100];
+    char *client_context;
+    struct buf payload;
+    bool force_cold, cold;
+    nsec_t started_at;
+    invoke_done done;
+    void *ctx;
+};
+
+/* The instances and the waiting invocations of one function revision. */
+struct pool {
+    struct list_node instances; /* struct instance.link; the most recently used idle ones come first */
+    struct list_node waiting;   /* struct invocation.link, oldest first */
+    unsigned starting, waiting_count;
+};
+
+struct invoker {
+    struct manager *m;
+    unsigned instances, waiting;
+    struct invoker_stats stats;
+};
+
+static const struct instance_events events;
+
+const char *invocation_id(const struct invocation *inv)
+{
+    return inv->request_id;
+}
+
+uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init)
+{
+    uint32_t millis = memory_mb * 1000 / 1769;
+
+    return during_init ? MAX(millis, 1000) : MAX(millis, 1);
+}
+
+int invoke_too_large_error(struct buf *out, struct err *e)
+{
+    char message[120];
+
+    snprintf(message, sizeof(message), "Response payload size exceeded maximum allowed payload size (%zu bytes).",
+             INVOKE_RESPONSE_MAX);
+    return report_error("Function.ResponseSizeTooLarge", message, out, e);
+}
+
+void invoke_make_request_id(char ret[37])
+{
+    static unsigned char pool[16 * 64];
+    static size_t used = sizeof(pool);
+    unsigned char *r;
+
+    /* The kernel's generator is asked for many ids at once: it is the dearest part of one. */
+    if (used == sizeof(pool)) {
+        if (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool))
+            abort();
+        used = 0;
+    }
+    r = pool + used;
+    used += 16;
+    r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
+    r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
+    snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2], r[3],
+             r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+}
+
+static struct invoker *invoker_of(struct instance *i)
+{
+    return i->m->invoker;
+}
+
+static struct pool *pool_of(struct function *f)
+{
+    if (f->pool)
+        return f->pool;
+    f->pool = calloc(1, sizeof(*f->pool));
+    if (f->pool) {
+        list_init(&f->pool->instances);
+        list_init(&f->pool->waiting);
+    }
+    return f->pool;
+}
+
+/* Takes an invocation out of its pool's queue, if it is there. */
+static void unqueue(struct invoker *in, struct invocation *inv)
+{
+    if (inv->link.next == &inv->link)
+        return;
+    list_remove(&inv->link);
+    inv->f->pool->waiting_count--;
+    in->waiting--;
+}
+
+static struct invocation *first_waiting(struct pool *p)
+{
+    return list_first(&p->waiting, struct invocation, link);
+}
+
+/* --- the end of an invocation -------------------------------------------------------------------------------------- */
+
+static void free_invocation(struct invocation *inv)
+{
+    list_remove(&inv->link);
+    function_unref(inv->f);
+    buf_free(&inv->payload);
+    free(inv->client_context);
+    free(inv);
+}
+
+static void finish(struct invocation *inv, struct invoke_result *result)
+{
+    result->request_id = inv->request_id;
+    inv->done(inv->ctx, result);
+    free_invocation(inv);
+}
+
+/* Ends an invocation that never reached an instance. */
+static void finish_early(struct invocation *inv, enum invoke_outcome outcome, const char *why)
+{
+    auto_buf struct buf text = {.data = NULL};
+    struct invoke_result result = {.outcome = outcome, .payload = &text};
+    struct err e;
+
+    buf_add_str(&text, why, &e);
+    finish(inv, &result);
+}
+
+struct outcome {
+    struct buf *payload;
+    const char *error_type; /* NULL: a result */
+    const char *status;     /* of the REPORT line; NULL: fine */
+    uint64_t memory_peak;
+};
+
+/* Ends the invocation that `i` is busy with: the last log lines, the measurements, the answer. */
+static void complete(struct instance *i, const struct outcome *o)
+{
+    struct invocation *inv = take_ptr(&i->current);
+    struct invoke_result result = {
+        .outcome = o->error_type ? INVOKE_FUNCTION_ERROR : INVOKE_OK,
+        .payload = o->payload,
+        .cold = inv->cold,
+        .create_ns = i->create_ns,
+        .init_ns = i->init_ns,
+    };
+    struct report report = {
+        .request_id = inv->request_id,
+        .duration = inv->started_at ? clock_now() - inv->started_at : 0,
+        .init = inv->cold ? i->init_ns : 0,
+        .memory_peak = o->memory_peak,
+        .status = o->status,
+        .error_type = o->status && strcmp(o->status, "error") == 0 ? o->error_type : NULL,
+    };
+
+    instance_clear_deadline(i);
+    memcpy(i->last_id, inv->request_id, sizeof(i->last_id));
+    invoker_of(i)->stats.errors += o->error_type != NULL;
+    instance_drain_log(i);
+    report_end(i, &report);
+    instance_flush_log(i);
+    result.log_tail_bytes = MIN(i->log_tail.used, (size_t)LOG_TAIL_BYTES);
+    result.log_tail = buf_str(&i->log_tail) + (i->log_tail.used - result.log_tail_bytes);
+    finish(inv, &result);
+    buf_clear(&i->log_tail);
+}
+
+/* --- the start of an invocation --------------------------------------------------------------------------------------- */
+
+static void give(struct instance *i, struct invocation *inv)
+{
+    uint32_t limit_ms = inv->f->timeout_s * 1000;
+    nsec_t limit = (nsec_t)limit_ms * NSEC_PER_MSEC;
+    char arn[200];
+    struct runtime_call call = {
+        .request_id = inv->request_id,
+        .client_context = inv->client_context,
+        .trace_id = inv->trace_id,
+        .arn = arn,
+        .deadline_ms = (clock_wall() + limit) / NSEC_PER_MSEC,
+        .payload = &inv->payload,
+    };
+
+    unqueue(invoker_of(i), inv);
+    snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s", i->m->config.region, i->m->config.account,
+             inv->f->name);
+    inv->cold = i->fresh;
+    if (inv->cold)
+        invoker_of(i)->stats.cold_starts++;
+    else
+        invoker_of(i)->stats.warm_starts++;
+    i->current = inv;
+    report_start(i, inv->request_id);
+    inv->started_at = clock_now();
+    instance_set_deadline(i, inv->started_at + limit);
+    instance_invoke(i, &call, limit_ms);
+}
+
+/* The oldest waiting invocation that this instance may take. */
+static struct invocation *next_waiting(struct instance *i)
+{
+    struct invocation *inv;
+
+    list_for_each(&i->f->pool->waiting, inv, struct invocation, link)
+        if (!inv->force_cold || i->fresh)
+            return inv;
+    return NULL;
+}
+
+static struct instance *find_idle(struct pool *p)
+{
+    struct instance *i;
+
+    list_for_each(&p->instances, i, struct instance, link)
+        if (i->state == INSTANCE_IDLE)
+            return i;
+    return NULL;
+}
+
+/* An idle instance of whatever function, the one that was idle longest: it makes room for another. */
+static struct instance *find_victim(struct manager *m)
+{
+    struct instance *i, *victim = NULL;
+
+    list_for_each(&m->instances, i, struct instance, all)
+        if (i->state == INSTANCE_IDLE && (!victim || i->idle.due < victim->idle.due))
+            victim = i;
+    return victim;
+}
+
+/* Answers the invocation that has waited longest: the start that it was waiting for has failed. */
+static void fail_waiting(struct pool *p, struct invoker *in, enum invoke_outcome outcome, const char *why)
+{
+    struct invocation *inv = first_waiting(p);
+
+    if (!inv)
+        return;
+    unqueue(in, inv);
+    finish_early(inv, outcome, why);
+}
+
+/* The same where the package's own program can't be started: the function's fault, told as AWS tells it. */
+static void fail_entrypoint(struct pool *p, struct invoker *in, const char *why)
+{
+    auto_buf struct buf payload = {.data = NULL};
+    struct invoke_result result = {.outcome = INVOKE_FUNCTION_ERROR, .payload = &payload, .cold = true};
+    struct invocation *inv = first_waiting(p);
+    char message[600];
+    struct err e;
+
+    if (!inv)
+        return;
+    unqueue(in, inv);
+    in->stats.errors++;
+    snprintf(message, sizeof(message), "RequestId: %s Error: %s", inv->request_id, why);
+    if (report_error("Runtime.InvalidEntrypoint", message, &payload, &e) < 0)
+        result.outcome = INVOKE_UNAVAILABLE;
+    finish(inv, &result);
+}
+
+static void start_instance(struct invoker *in, struct function *f)
+{
+    struct pool *p = f->pool;
+    struct instance *i;
+    struct err e = {.code = 0};
+
+    if (in->instances >= in->m->config.max_instances) {
+        struct instance *victim = find_victim(in->m);
+
+        if (!victim) {
+            in->stats.throttles++;
+            fail_waiting(p, in, INVOKE_THROTTLED, "Rate Exceeded.");
+            return;
+        }
+        instance_kill(victim);
+    }
+    if (instance_create(in->m, f, &events, &i, &e) == -ENOEXEC) {
+        fail_entrypoint(p, in, e.msg);
+        return;
+    }
+    if (e.code) {
+        log_error("start %s: %s", f->name, e.msg);
+        fail_waiting(p, in, INVOKE_UNAVAILABLE, e.msg);
+        return;
+    }
+    list_append(&p->instances, &i->link);
+    in->instances++;
+    i->starting = true;
+    p->starting++;
+    report_init_start(i);
+    instance_set_deadline(i, clock_now() + INIT_LIMIT);
+}
+
+/* As many starts under way as invocations wait. */
+static void start_enough(struct invoker *in, struct function *f)
+{
+    while (f->pool->starting < f->pool->waiting_count)
+        start_instance(in, f);
+}
+
+static struct invocation *make_invocation(struct function *f, const struct invoke_request *r)
+{
+    struct invocation *inv = calloc(1, sizeof(*inv));
+    struct err e;
+
+    if (!inv)
+        return NULL;
+    inv->f = function_ref(f);
+    list_init(&inv->link);
+    inv->force_cold = r->force_cold;
+    snprintf(inv->request_id, sizeof(inv->request_id), "%s", r->request_id);
+    if (r->trace_id)
+        snprintf(inv->trace_id, sizeof(inv->trace_id), "%s", r->trace_id);
+    else
+        snprintf(inv->trace_id, sizeof(inv->trace_id), "Root=1-%08llx-%.8s%.4s%.4s%.8s;Sampled=0",
+                 (unsigned long long)(clock_wall() / NSEC_PER_SEC), r->request_id, r->request_id + 9,
+                 r->request_id + 14, r->request_id + 24);
+    if (r->client_context)
+        inv->client_context = strdup(r->client_context);
+    if (buf_add(&inv->payload, r->payload_bytes ? r->payload : "{}", r->payload_bytes ? r->payload_bytes : 2, &e) < 0) {
+        free_invocation(inv);
+        return NULL;
+    }
+    return inv;
+}
+
+void invoker_invoke(struct invoker *in, struct function *f, const struct invoke_request *request, invoke_done done,
+                    void *ctx)
+{
+    struct pool *p = pool_of(f);
+    struct invocation *inv = p ? make_invocation(f, request) : NULL;
+    struct instance *i = p && !request->force_cold ? find_idle(p) : NULL;
+
+    if (!inv) {
+        auto_buf struct buf none = {.data = NULL};
+        struct invoke_result result = {INVOKE_UNAVAILABLE, .request_id = request->request_id, .payload = &none};
+
+        done(ctx, &result);
+        return;
+    }
+    inv->done = done;
+    inv->ctx = ctx;
+    if (i) {
+        give(i, inv);
+        return;
+    }
+    list_append(&p->waiting, &inv->link);
+    p->waiting_count++;
+    in->waiting++;
+    start_enough(in, f);
+}
+
+/* --- what instances report --------------------------------------------------------------------------------------------- */
+
+static void end_starting(struct instance *i)
+{
+    if (i->starting)
+        i->f->pool->starting--;
+    i->starting = false;
+}
+
+static void on_ready(struct instance *i)
+{
+    struct invocation *inv = next_waiting(i);
+
+    end_starting(i);
+    instance_clear_deadline(i);
+    /* Most recently used first: the others grow old and end. */
+    list_remove(&i->link);
+    list_prepend(&i->f->pool->instances, &i->link);
+    if (inv)
+        give(i, inv);
+    else if (i->retired)
+        instance_kill(i);
+}
+
+static void on_response(struct instance *i, struct buf *payload, const char *error_type)
+{
+    struct outcome o = {.payload = payload, .error_type = error_type, .memory_peak = instance_memory_peak(i)};
+
+    complete(i, &o);
+    if (i->state == INSTANCE_BUSY)
+        instance_on_ready(i);
+}
+
+/* An init that failed answers the invocation that has waited longest; it counts as that one's cold start. */
+static bool adopt_waiting(struct instance *i)
+{
+    struct invocation *inv = first_waiting(i->f->pool);
+
+    if (!inv)
+        return false;
+    unqueue(invoker_of(i), inv);
+    inv->cold = true;
+    if (i->exec_at)
+        i->init_ns = clock_now() - i->exec_at;
+    i->current = inv;
+    report_start(i, inv->request_id);
+    return true;
+}
+
+static void on_init_error(struct instance *i, struct buf *payload, const char *error_type)
+{
+    struct outcome o = {.payload = payload, .error_type = error_type, .status = "error",
+                        .memory_peak = instance_memory_peak(i)};
+
+    i->init_reported = true;
+    if (adopt_waiting(i))
+        complete(i, &o);
+    instance_kill(i);
+}
+
+static void on_timeout(struct instance *i)
+{
+    auto_buf struct buf payload = {.data = NULL};
+    struct outcome o = {.payload = &payload, .error_type = "Sandbox.Timedout", .status = "timeout",
+                        .memory_peak = instance_memory_peak(i)};
+    struct err e;
+
+    invoker_of(i)->stats.timeouts++;
+    instance_drain_log(i);
+    if (report_timeout(i, i->current->request_id, i->f->timeout_s, &payload, &e) < 0)
+        log_error("%s", e.msg);
+    instance_kill(i);
+    complete(i, &o);
+}
+
+static void on_deadline(struct instance *i)
+{
+    if (i->current) {
+        on_timeout(i);
+    } else if (!i->init_extended) {
+        i->init_extended = true;
+        instance_set_deadline(i, clock_now() + (nsec_t)i->f->timeout_s * NSEC_PER_SEC);
+    } else if (adopt_waiting(i)) {
+        on_timeout(i);
+    } else {
+        instance_kill(i);
+    }
+}
+
+/* Takes a dead instance out of the books. */
+static void forget(struct instance *i)
+{
+    struct invoker *in = invoker_of(i);
+
+    in->instances--;
+    end_starting(i);
+    list_remove(&i->link);
+}
+
+static void on_failed(struct instance *i, const struct proto_failed *m)
+{
+    struct invoker *in = invoker_of(i);
+
+    forget(i);
+    if (strncmp(m->text, "exec ", 5) == 0) {
+        fail_entrypoint(i->f->pool, in, m->text);
+    } else {
+        log_error("start %s: %s", i->f->name, m->text);
+        fail_waiting(i->f->pool, in, INVOKE_UNAVAILABLE, m->text);
+    }
+    start_enough(in, i->f);
+}
+
+static void on_exited(struct instance *i, const struct proto_exited *m)
+{
+    auto_buf struct buf payload = {.data = NULL};
+    struct outcome o = {.payload = &payload, .error_type = "Runtime.ExitError", .status = "error",
+                        .memory_peak = m->oom_kills ? UINT64_MAX >> 1 : m->memory_peak};
+    bool had_work = i->current || (i->state == INSTANCE_INIT && adopt_waiting(i));
+    struct err e;
+
+    if (had_work && report_exit(m, i->current->request_id, &payload, &e) == 0)
+        complete(i, &o);
+    forget(i);
+    start_enough(invoker_of(i), i->f);
+}
+
+static const struct instance_events events = {
+    .on_ready = on_ready,
+    .on_response = on_response,
+    .on_init_error = on_init_error,
+    .on_failed = on_failed,
+    .on_exited = on_exited,
+    .on_deadline = on_deadline,
+};
+
+/* --- the rest ------------------------------------------------------------------------------------------------------------ */
+
+void invoker_retire(UNUSED struct invoker *in, struct function *f)
+{
+    struct instance *i;
+
+    if (!f->pool)
+        return;
+    list_for_each(&f->pool->instances, i, struct instance, link) {
+        i->retired = true;
+        if (i->state == INSTANCE_IDLE)
+            instance_kill(i);
+    }
+}
+
+int invoker_create(struct manager *m, struct invoker **ret, struct err *e)
+{
+    struct invoker *in = calloc(1, sizeof(*in));
+
+    if (!in)
+        return err_set(e, ENOMEM, "invoker: no memory");
+    in->m = m;
+    *ret = in;
+    return 0;
+}
+
+void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
+{
+    const struct instance *i;
+
+    *ret = in->stats;
+    ret->instances = in->instances;
+    ret->waiting = in->waiting;
+    list_for_each(&in->m->instances, i, const struct instance, all) {
+        ret->idle += i->state == INSTANCE_IDLE;
+        ret->busy += i->state == INSTANCE_BUSY;
+        ret->starting += i->state <= INSTANCE_INIT;
+    }
+}
