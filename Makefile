@@ -71,6 +71,30 @@ runtimes:
 	@cp -r images $(BUILD)/images
 	@chmod -R a+rX $(BUILD)/runtimes $(BUILD)/images
 
+# A unit test's first line, `// links: a.c b.c -lfoo`, names what it is linked with, from the top of the tree.
+unit_links = $(shell sed -n '1s,^// links: *,,p' $(1))
+define unit_rule
+$(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(1)): $(call objects,$(1) $(filter %.c,$(call unit_links,$(1))))
+	@mkdir -p $$(dir $$@)
+	$$(CC) $$(LINK) -o $$@ $$^ $(filter -l%,$(call unit_links,$(1)))
+endef
+$(foreach t,$(wildcard tests/unit/test_*.c),$(eval $(call unit_rule,$(t))))
+
+deps: ## install the Debian packages that building, running and testing need
+	@tools/dev/deps build run test
+
+images: runtimes ## build the language images (once; kept in /var/lib/fnrun/images)
+	@$(BUILD)/images/image build --all
+
+unit: $(TEST_PROGRAMS) ## run the unit tests
+	@tools/dev/check --unit --build $(BUILD)
+
+check: all $(TEST_PROGRAMS) images ## run all tests
+	@tools/dev/check --build $(BUILD)
+
+demo: ## show it all on this machine: packages, build, images, functions cold and warm
+	@tools/dev/demo
+
 clean: ## remove what was built
 	rm -rf build
 
