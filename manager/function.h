@@ -12,12 +12,15 @@
 
 #include "../sandbox/base/clock.h"
 #include "../sandbox/base/err.h"
+#include "../sandbox/base/list.h"
 #include "db.h"
 #include "runtime.h"
 
 #define FUNCTION_NAME_MAX 64
+#define FUNCTION_UIDS 65534U /* a block of 65,536 less the manager's and PID 1's */
 
 struct pool;
+struct functions;
 
 struct function {
     unsigned refs;
@@ -35,13 +38,14 @@ struct function {
     const cJSON *environment;   /* object of strings, in `record`; NULL where none was given */
     cJSON *record;              /* the whole record as it is stored; the function's own */
     struct pool *pool;          /* the invoker's: instances of this revision; NULL until the first invocation */
+    struct functions *home;     /* function.c's own, as is `node` */
+    struct list_node node;
 };
 
 struct function *function_ref(struct function *f);
 void function_unref(struct function *f);
 
-/* All functions, by name; the latest revision of each. In memory, backed by the database. */
-struct functions;
+/* --- all functions, by name; the latest revision of each. In memory, backed by the database ------------------------ */
 
 /* `on_retired` is called for a revision that an update or a delete has just replaced: its idle instances are to end. */
 int functions_open(struct db *db, void (*on_retired)(void *ctx, struct function *f), void *ctx, struct functions **ret,
@@ -56,12 +60,16 @@ struct function *functions_next(struct functions *fs, const char *after);
 unsigned functions_count(const struct functions *fs);
 
 /* Makes a revision from `record` (becomes the function's in every case) and stores it, durably, in place of the one
- * of the same name if there is one. A new name gets a uid_index of its own. -EINVAL for a record that lacks a member. */
+ * of the same name if there is one. A new name gets a uid_index of its own. -EINVAL for a record that lacks a member,
+ * -ENOSPC where all users were given out. *ret is borrowed. */
 int functions_put(struct functions *fs, cJSON *record, struct function **ret, struct err *e);
 
 int functions_remove(struct functions *fs, const char *name, struct err *e);
 
-/* Is any stored function's code this package? */
-bool functions_use_code(struct functions *fs, const char *code_digest);
+/* Is this package the code of any stored function, or of a retired revision that somebody still holds? */
+bool functions_use_code(const struct functions *fs, const char *code_digest);
+
+/* Does somebody still hold a retired revision? */
+bool functions_have_retired(const struct functions *fs);
 
 #endif
