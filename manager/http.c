@@ -141,9 +141,7 @@ static enum MHD_Result queue_response(struct http_request *r)
 /* Calls a handler; where it has not answered, the connection sleeps until http_answer. */
 static enum MHD_Result call_handler(struct http_request *r, void (*handler)(struct http_request *), bool may_wait)
 {
-    r->inside = true;
     handler(r);
-    r->inside = false;
     if (r->answered)
         return queue_response(r);
     if (may_wait) {

@@ -49,7 +49,7 @@ struct http_request {
     struct MHD_Response *response;
     struct buf headers; /* "Name\0value\0" ... for the response */
     unsigned status;
-    bool begun, complete, suspended, answered, inside;
+    bool begun, complete, suspended, answered;
 };
 
 /* `listen_fd` is a listening socket that becomes the server's, or -1. Blocks never. */
