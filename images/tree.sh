@@ -23,8 +23,8 @@ LITTER=(etc/apt etc/dpkg var/cache/apt var/lib/apt var/lib/dpkg var/log var/cach
 
 # --- running things that must die with us ---
 
-# Starts a command in mount and pid namespaces of its own, as CHILD, its output in file $1. It is killed when this script
-# dies, however it dies, and its mounts are gone with it.
+# Starts a command in mount and pid namespaces of its own, as CHILD, its output in file $1. It is killed when this
+# script dies, however it dies, and its mounts are gone with it.
 start() {
     local log=$1
     shift
@@ -53,13 +53,16 @@ in_image() {
 # Why a build failed, in words, from what its programs said.
 advice() {
     case $(tail -n 40 "$WORK/log") in
-        *'No space left on device'*) echo "the disk is full: $(df -h --output=avail "$IMAGES" | tail -n 1) free in $IMAGES" ;;
+        *'No space left on device'*)
+            echo "the disk is full: $(df -h --output=avail "$IMAGES" | tail -n 1) free in $IMAGES" ;;
         *'Could not resolve'* | *'Temporary failure resolving'* | *'Unable to connect'* | *'Network is unreachable'* | \
         *'Connection refused'* | *'Connection timed out'* | *'Failed to fetch'*)
             echo "the mirror cannot be reached; it is $(sed -n 's/^URIs: //p' "$WORK/debian.sources" | head -n 1)" ;;
-        *NO_PUBKEY* | *'is not signed'*) echo "apt does not know the mirror's key; update the package debian-archive-keyring" ;;
+        *NO_PUBKEY* | *'is not signed'*)
+            echo "apt does not know the mirror's key; update the package debian-archive-keyring" ;;
         *'Unable to locate package'*) echo "a package of the recipe does not exist in Debian $SUITE on this mirror" ;;
-        *'Operation not permitted'*) echo "this needs root with the right to mount (in a container: a privileged one)" ;;
+        *'Operation not permitted'*)
+            echo "this needs root with the right to mount (in a container: a privileged one)" ;;
         *) echo "see the lines above" ;;
     esac
 }
@@ -100,7 +103,8 @@ unpack() {
     local cache=$WORK/cache
     mkdir -p "$cache/archives" "$cache/lists"
     : >"$WORK/unpacked"
-    start "$WORK/log" mmdebstrap --verbose --mode=root --variant=extract --skip=cleanup --include="$(IFS=,; echo "${PACKAGES[*]}")" \
+    start "$WORK/log" mmdebstrap --verbose --mode=root --variant=extract --skip=cleanup \
+        --include="$(IFS=,; echo "${PACKAGES[*]}")" \
         --aptopt="$WORK/apt.conf" --aptopt="DPkg::Pre-Install-Pkgs:: \"cat >>$WORK/unpacked\"" \
         --setup-hook="mkdir -p \"\$1/var/cache/apt\" \"\$1/var/lib/apt\"" \
         --setup-hook="cp -al $cache/archives \"\$1/var/cache/apt/\"; cp -al $cache/lists \"\$1/var/lib/apt/\"" \
