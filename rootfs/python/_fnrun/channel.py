@@ -1,0 +1,65 @@
+"""The runtime's end of the channel: frames over a stream socket, as sandbox/base/channel.h has them."""
+
+import os
+from _struct import Struct
+
+from _fnrun import codec
+
+READY, RESPONSE, ERROR, INIT_ERROR = 1, 2, 3, 4
+
+_HEADER = Struct("<III")
+_READ_BYTES = 65536
+_fd = -1
+
+
+def open_channel(fd):
+    global _fd
+    # Programs that the function starts must not hold the channel open, or write to it.
+    os.set_inheritable(fd, False)
+    _fd = fd
+
+
+def receive():
+    """The next invocation: its head as a dict, its body as bytes."""
+    data = os.read(_fd, _READ_BYTES)
+    while len(data) < _HEADER.size:
+        data += _read(_READ_BYTES)
+    _, head_bytes, body_bytes = _HEADER.unpack_from(data)
+    body_start = _HEADER.size + head_bytes
+    missing = body_start + body_bytes - len(data)
+    if missing:
+        data = _complete(data, missing)
+    return codec.parse(data[_HEADER.size : body_start]), data[body_start:]
+
+
+def send(kind, head, body=b""):
+    """Sends one frame; `head` and `body` are bytes."""
+    frame = b"".join((_HEADER.pack(kind, len(head), len(body)), head, body))
+    try:
+        sent = os.write(_fd, frame)
+        if sent < len(frame):
+            _send_rest(memoryview(frame)[sent:])
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def _send_rest(rest):
+    while rest:
+        rest = rest[os.write(_fd, rest) :]
+
+
+def _complete(data, missing):
+    chunks = [data]
+    while missing:
+        chunks.append(_read(min(missing, 1 << 20)))
+        missing -= len(chunks[-1])
+    return b"".join(chunks)
+
+
+def _read(limit):
+    data = os.read(_fd, limit)
+    if not data:
+        # The manager has gone or has no more work. The sandbox goes with us: none of the function's exit
+        # handlers or threads may delay that.
+        os._exit(0)
+    return data
