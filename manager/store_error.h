@@ -1,0 +1,26 @@
+/* The errors of the object store, as clients see them. The table is store_error.def. */
+#ifndef FNRUN_STORE_ERROR_H
+#define FNRUN_STORE_ERROR_H
+
+#include "../sandbox/base/err.h"
+
+enum s3_error {
+    S3_OK,
+#define S3_ERROR(code, status, message) S3_##code,
+#include "store_error.def"
+#undef S3_ERROR
+    S3_ERROR_COUNT
+};
+
+struct s3_error_kind {
+    const char *code;
+    unsigned status;
+    const char *message;
+};
+
+extern const struct s3_error_kind s3_error_kinds[S3_ERROR_COUNT];
+
+/* What a client hears of a failure inside: that the disk is full, which it can do something about, or nothing. */
+enum s3_error s3_error_of(const struct err *e);
+
+#endif

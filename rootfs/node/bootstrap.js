@@ -1,0 +1,70 @@
+'use strict';
+
+// fnrun's runtime for Node.js functions: loads the handler, then answers invocations until the channel closes.
+// CommonJS, because Node starts it without the machinery for ES modules; that is loaded for functions that use it.
+
+const channel = require('./channel.js');
+const console_ = require('./console.js');
+const errors = require('./errors.js');
+const { load } = require('./handler.js');
+const { Invocation } = require('./invocation.js');
+
+// Exit statuses of AWS's runtime.
+const EXIT_INIT_FAILED = 1;
+const EXIT_UNHANDLED_REJECTION = 128;
+const EXIT_UNCAUGHT_EXCEPTION = 129;
+
+let initialised = false;
+let invocation = null;
+
+function fail(title, error, status) {
+  errors.log(title, error);
+  if (!initialised) {
+    channel.sendInitError(errors.describe(error));
+    status = EXIT_INIT_FAILED;
+  } else if (invocation?.isOpen()) {
+    channel.sendError(invocation.id, errors.describe(error));
+  }
+  process.exit(status);
+}
+
+function watchErrors() {
+  process.on('uncaughtException', (error) => {
+    fail('Uncaught Exception', error, EXIT_UNCAUGHT_EXCEPTION);
+  });
+  process.on('unhandledRejection', (reason, promise) => {
+    const error = new errors.UnhandledPromiseRejection(reason, promise);
+    fail('Unhandled Promise Rejection', error, EXIT_UNHANDLED_REJECTION);
+  });
+  // While an invocation runs, the channel does not keep the event loop alive: an empty loop means that nothing
+  // the function has started is left.
+  process.on('beforeExit', () => invocation?.onEmptyLoop());
+}
+
+function setTrace(trace) {
+  if (trace) process.env._X_AMZN_TRACE_ID = trace;
+  else delete process.env._X_AMZN_TRACE_ID;
+}
+
+async function main() {
+  channel.open(Number(process.env._FNRUN_CHANNEL_FD));
+  delete process.env._FNRUN_CHANNEL_FD;
+  console_.install();
+  watchErrors();
+  let handler;
+  try {
+    handler = await load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER);
+  } catch (error) {
+    fail('Uncaught Exception', error, EXIT_INIT_FAILED);
+  }
+  initialised = true;
+  channel.sendReady();
+  channel.listen((head, body) => {
+    console_.setRequestId(head.id);
+    setTrace(head.trace);
+    invocation = new Invocation(head);
+    invocation.run(handler, body);
+  });
+}
+
+main();

@@ -1,0 +1,120 @@
+/*
+ * State at entry of run(): a fork of the warden (its capabilities, descriptors, uid 0) that is already PID 1 of a new pid
+ * namespace and, on cgroup v2, in its cgroup. All other namespaces are the host's. Nothing here runs code of the function.
+ */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/msg.h"
+#include "caps.h"
+#include "fdplace.h"
+#include "init.h"
+#include "network.h"
+
+#define HOSTNAME "fnrun"
+
+/* Everything but pid, which the clone made, and user: functions have uids of their own. */
+#define NAMESPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+static int reset_process(struct err *e)
+{
+    sigset_t none;
+
+    /* If the warden is already gone this comes too late; fnrun-init then sees the end of its control socket. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return err_errno(e, "prctl PR_SET_PDEATHSIG");
+    sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        return err_errno(e, "sigprocmask");
+    return 0;
+}
+
+/* Raised here, where /proc can still be written, so that the runtime inherits it; PID 1 lowers its own again. Without
+ * CAP_SYS_RESOURCE (the warden gave it up) a raise can be taken back. */
+static int raise_oom_score(struct err *e)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, "1000", 4) < 0)
+        return err_errno(e, "raise oom_score_adj");
+    return fd;
+}
+
+static int enter_namespaces(const struct child *c, struct err *e)
+{
+    if (cgroup_enter(c->cgroups, c->door, e) < 0)
+        return -e->code;
+    /* After entering the group, which becomes the root of what the sandbox sees of cgroups. */
+    if (unshare(NAMESPACES) < 0)
+        return err_errno(e, "unshare");
+    if (apply_plan(c->plan, c->paths, e) < 0)
+        return err_wrap(e, "mount");
+    if (sethostname(HOSTNAME, strlen(HOSTNAME)) < 0 || setdomainname("", 0) < 0)
+        return err_errno(e, "set host name");
+    return network_bring_up_lo(e);
+}
+
+/* From fd_place on, the socket to the warden is *control. */
+static int exec_init(const struct child *c, int oom, int *control, struct err *e)
+{
+    static const cap_value_t keep[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP};
+    char *argv[] = {"fnrun-init", NULL}, *env[] = {NULL};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), init = c->init;
+    const int place[] = {null, null, null, c->control, c->log, oom};
+
+    if (null < 0)
+        return err_errno(e, "open /dev/null");
+    _Static_assert(INIT_CONTROL_FD == 3 && INIT_LOG_FD == 4 && INIT_OOM_FD == 5, "the order in place[]");
+    if (caps_limit(keep, ARRAY_LEN(keep), e) < 0)
+        return -e->code;
+    if (fd_place(place, ARRAY_LEN(place), &init, e) < 0)
+        return -e->code;
+    *control = INIT_CONTROL_FD;
+    execveat(init, "", argv, env, AT_EMPTY_PATH);
+    return err_errno(e, "exec fnrun-init");
+}
+
+static void run(const struct child *c) __attribute__((noreturn));
+static void run(const struct child *c)
+{
+    struct init_failed m = {.kind = INIT_FAILED};
+    struct err e = {0}, ignored;
+    int oom = -1, control = c->control;
+
+    if (reset_process(&e) == 0 && (oom = raise_oom_score(&e)) >= 0 && enter_namespaces(c, &e) == 0)
+        exec_init(c, oom, &control, &e);
+    m.code = e.code;
+    memcpy(m.text, e.msg, MIN(sizeof(m.text), sizeof(e.msg)));
+    m.text[sizeof(m.text) - 1] = '\0';
+    msg_send(control, &m, sizeof(m), NULL, &ignored);
+    _exit(1);
+}
+
+pid_t child_start(const struct child *c, int *ret_pidfd, struct err *e)
+{
+    int pidfd = -1;
+    struct clone_args args = {.flags = CLONE_NEWPID | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+    pid_t pid;
+
+    if (c->cgroups->ops->clones_into) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)c->door->fd[0];
+    }
+    pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid < 0)
+        return err_errno(e, "clone3");
+    if (pid == 0)
+        run(c);
+    *ret_pidfd = pidfd;
+    return pid;
+}

@@ -1,0 +1,26 @@
+/*
+ * The first half of a sandbox's PID 1: what the warden's forked child does until it execs fnrun-init. It moves into the
+ * cgroup, leaves every namespace of the host, builds its file system and gives up most capabilities.
+ */
+#ifndef FNRUN_CHILD_H
+#define FNRUN_CHILD_H
+
+#include <sys/types.h>
+
+#include "../rootfs/apply.h"
+#include "cgroup.h"
+
+struct child {
+    const struct cgroups *cgroups;
+    const struct cgroup_door *door;
+    const struct plan *plan;
+    const struct apply_paths *paths;
+    int control; /* its end of the socket to the warden; init.h */
+    int log;     /* write end of the log pipe */
+    int init;    /* the fnrun-init program */
+};
+
+/* Starts the child as PID 1 of a new pid namespace. Returns its pid and its pidfd, which is the caller's. */
+pid_t child_start(const struct child *c, int *ret_pidfd, struct err *e);
+
+#endif

@@ -1,0 +1,35 @@
+#include "requests.h"
+
+#include <errno.h>
+
+#include "base/proto.h"
+#include "check.h"
+
+static int handle_create(struct sandboxes *all, const struct proto_create *m, struct err *e)
+{
+    if (sandbox_find(all, m->header.sandbox))
+        return err_set(e, EPROTO, "CREATE of sandbox %llu, which exists", (unsigned long long)m->header.sandbox);
+    sandbox_create(all, m, (const char *)(m + 1));
+    return 0;
+}
+
+int requests_handle(struct sandboxes *all, const void *data, size_t size, const struct msg_fds *fds, struct err *e)
+{
+    const struct proto_header *h = data;
+    struct sandbox *s;
+
+    if (check_message(data, size, fds->count, e) < 0)
+        return -e->code;
+    if (h->kind == PROTO_CREATE)
+        return handle_create(all, data, e);
+    s = sandbox_find(all, h->sandbox);
+    if (!s)
+        return 0;
+    if (h->kind == PROTO_KILL)
+        sandbox_kill(s);
+    else if (h->kind == PROTO_LEASE)
+        sandbox_set_lease(s, ((const struct proto_lease *)data)->lease_ms);
+    else
+        sandbox_set_cpu(s, ((const struct proto_cpu *)data)->cpu_millis);
+    return 0;
+}

@@ -1,0 +1,176 @@
+/*
+ * The measuring loops. One at a time is a plain blocking transfer, the cheapest that libcurl has; several at a time
+ * share one curl multi handle. No threads: they would measure the scheduler.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "bench.h"
+#include "cli.h"
+
+struct bench {
+    const struct bench_plan *plan;
+    struct bench_result *result;
+    struct client **clients; /* `concurrency` of them */
+    nsec_t *begun;           /* of each client's request under way */
+    CURLM *multi;
+    size_t started;
+};
+
+void bench_free(struct bench_result *r)
+{
+    free(r->samples);
+    r->samples = NULL;
+}
+
+static void note_error(struct bench_result *r, const char *text)
+{
+    if (r->errors++ == 0)
+        snprintf(r->first_error, sizeof(r->first_error), "%s", text);
+}
+
+/* NULL for a good answer, otherwise what is wrong with it. */
+static const char *find_fault(const struct bench_plan *p, const struct client *c, bool cold)
+{
+    if (c->status / 100 != 2 || client_header(c, "X-Amz-Function-Error"))
+        return c->body.used > 0 ? c->body.data : "the server answered with an error";
+    if (p->must_be_cold && !cold)
+        return "the server gave a warm instance where a cold one was asked for";
+    return NULL;
+}
+
+static void take_answer(struct bench *b, const struct client *c, nsec_t total)
+{
+    const char *start = client_header(c, "X-Fnrun-Start");
+    bool cold = start && strcmp(start, "cold") == 0;
+    const char *fault = find_fault(b->plan, c, cold);
+    struct bench_result *r = b->result;
+
+    if (fault) {
+        note_error(r, fault);
+        return;
+    }
+    r->colds += cold;
+    r->samples[r->count++] = (struct bench_sample){.total = total,
+                                                   .create = client_header_number(c, "X-Fnrun-Create-Ns", 0),
+                                                   .init = client_header_number(c, "X-Fnrun-Init-Ns", 0)};
+}
+
+/* A connection that fails would fail again: whatever is left isn't tried. */
+static int run_one_by_one(struct bench *b, struct err *e)
+{
+    struct client *c = b->clients[0];
+
+    while (b->started++ < b->plan->count) {
+        nsec_t begun = clock_now();
+
+        if (client_perform(c, e) < 0)
+            return -e->code;
+        take_answer(b, c, clock_now() - begun);
+    }
+    return 0;
+}
+
+static void start_next(struct bench *b, size_t i)
+{
+    client_begin(b->clients[i]);
+    b->begun[i] = clock_now();
+    b->started++;
+    curl_multi_add_handle(b->multi, b->clients[i]->curl);
+}
+
+static size_t find_client(const struct bench *b, const CURL *curl)
+{
+    size_t i = 0;
+
+    while (b->clients[i]->curl != curl)
+        i++;
+    return i;
+}
+
+/* Takes what has ended and puts new requests in its place. */
+static int take_finished(struct bench *b, struct err *e)
+{
+    const CURLMsg *m;
+    int left;
+
+    while ((m = curl_multi_info_read(b->multi, &left))) {
+        nsec_t now = clock_now();
+        size_t i = find_client(b, m->easy_handle);
+        CURLcode code = m->data.result;
+
+        if (client_end(b->clients[i], code, e) < 0)
+            return -e->code;
+        take_answer(b, b->clients[i], now - b->begun[i]);
+        curl_multi_remove_handle(b->multi, b->clients[i]->curl);
+        if (b->started < b->plan->count)
+            start_next(b, i);
+    }
+    return 0;
+}
+
+static int run_together(struct bench *b, struct err *e)
+{
+    int running;
+
+    b->multi = curl_multi_init();
+    if (!b->multi)
+        return err_set(e, ENOMEM, "no memory");
+    curl_multi_setopt(b->multi, CURLMOPT_MAXCONNECTS, (long)b->plan->concurrency);
+    for (size_t i = 0; i < b->plan->concurrency && b->started < b->plan->count; i++)
+        start_next(b, i);
+    while (b->result->count + b->result->errors < b->plan->count) {
+        CURLMcode rc = curl_multi_perform(b->multi, &running);
+
+        if (rc == CURLM_OK && take_finished(b, e) < 0)
+            return -e->code;
+        if (rc == CURLM_OK && running > 0)
+            rc = curl_multi_poll(b->multi, NULL, 0, 1000, NULL);
+        if (rc != CURLM_OK)
+            return err_set(e, EIO, "%s", curl_multi_strerror(rc));
+    }
+    return 0;
+}
+
+static int prepare(struct bench *b, struct err *e)
+{
+    const struct bench_plan *p = b->plan;
+
+    b->clients = calloc(p->concurrency, sizeof(*b->clients));
+    b->begun = calloc(p->concurrency, sizeof(*b->begun));
+    b->result->samples = calloc(p->count, sizeof(*b->result->samples));
+    if (!b->clients || !b->begun || !b->result->samples)
+        return err_set(e, ENOMEM, "no memory");
+    for (size_t i = 0; i < p->concurrency; i++)
+        if (client_create(p->endpoint, &b->clients[i], e) < 0 || client_prepare(b->clients[i], &p->request, e) < 0)
+            return -e->code;
+    return 0;
+}
+
+static void release(struct bench *b)
+{
+    for (size_t i = 0; b->clients && i < b->plan->concurrency; i++) {
+        if (b->multi && b->clients[i])
+            curl_multi_remove_handle(b->multi, b->clients[i]->curl);
+        client_free(b->clients[i]);
+    }
+    curl_multi_cleanup(b->multi);
+    free(b->clients);
+    free(b->begun);
+}
+
+int bench_run(const struct bench_plan *p, struct bench_result *ret, struct err *e)
+{
+    struct bench b = {.plan = p, .result = ret};
+    nsec_t begun;
+    int rc;
+
+    *ret = (struct bench_result){0};
+    rc = prepare(&b, e);
+    begun = clock_now();
+    if (rc == 0)
+        rc = p->concurrency == 1 ? run_one_by_one(&b, e) : run_together(&b, e);
+    ret->elapsed = clock_now() - begun;
+    release(&b);
+    return rc;
+}
