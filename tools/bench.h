@@ -12,6 +12,7 @@ struct bench_plan {
     const char *endpoint;
     struct request request;
     size_t count;
+    size_t warm_up;     /* requests before the measured ones: they open the connections and warm the instances */
     size_t concurrency; /* requests under way at a time, each on its own connection */
     bool must_be_cold;  /* an answer of a warm instance is an error */
 };

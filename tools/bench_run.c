@@ -14,7 +14,8 @@ struct bench {
     struct client **clients; /* `concurrency` of them */
     nsec_t *begun;           /* of each client's request under way */
     CURLM *multi;
-    size_t started;
+    size_t total, started, ended; /* requests, with those of the warm-up */
+    nsec_t measuring_since;
 };
 
 void bench_free(struct bench_result *r)
@@ -39,13 +40,18 @@ static const char *find_fault(const struct bench_plan *p, const struct client *c
     return NULL;
 }
 
-static void take_answer(struct bench *b, const struct client *c, nsec_t total)
+static void take_answer(struct bench *b, const struct client *c, nsec_t now, nsec_t total)
 {
     const char *start = client_header(c, "X-Fnrun-Start");
     bool cold = start && strcmp(start, "cold") == 0;
     const char *fault = find_fault(b->plan, c, cold);
     struct bench_result *r = b->result;
 
+    b->ended++;
+    if (b->ended == b->plan->warm_up)
+        b->measuring_since = now;
+    if (b->ended <= b->plan->warm_up)
+        return;
     if (fault) {
         note_error(r, fault);
         return;
@@ -61,12 +67,13 @@ static int run_one_by_one(struct bench *b, struct err *e)
 {
     struct client *c = b->clients[0];
 
-    while (b->started++ < b->plan->count) {
-        nsec_t begun = clock_now();
+    while (b->ended < b->total) {
+        nsec_t begun = clock_now(), now;
 
         if (client_perform(c, e) < 0)
             return -e->code;
-        take_answer(b, c, clock_now() - begun);
+        now = clock_now();
+        take_answer(b, c, now, now - begun);
     }
     return 0;
 }
@@ -101,9 +108,9 @@ static int take_finished(struct bench *b, struct err *e)
 
         if (client_end(b->clients[i], code, e) < 0)
             return -e->code;
-        take_answer(b, b->clients[i], now - b->begun[i]);
+        take_answer(b, b->clients[i], now, now - b->begun[i]);
         curl_multi_remove_handle(b->multi, b->clients[i]->curl);
-        if (b->started < b->plan->count)
+        if (b->started < b->total)
             start_next(b, i);
     }
     return 0;
@@ -117,9 +124,9 @@ static int run_together(struct bench *b, struct err *e)
     if (!b->multi)
         return err_set(e, ENOMEM, "no memory");
     curl_multi_setopt(b->multi, CURLMOPT_MAXCONNECTS, (long)b->plan->concurrency);
-    for (size_t i = 0; i < b->plan->concurrency && b->started < b->plan->count; i++)
+    for (size_t i = 0; i < b->plan->concurrency && b->started < b->total; i++)
         start_next(b, i);
-    while (b->result->count + b->result->errors < b->plan->count) {
+    while (b->ended < b->total) {
         CURLMcode rc = curl_multi_perform(b->multi, &running);
 
         if (rc == CURLM_OK && take_finished(b, e) < 0)
@@ -161,16 +168,15 @@ static void release(struct bench *b)
 
 int bench_run(const struct bench_plan *p, struct bench_result *ret, struct err *e)
 {
-    struct bench b = {.plan = p, .result = ret};
-    nsec_t begun;
+    struct bench b = {.plan = p, .result = ret, .total = p->warm_up + p->count};
     int rc;
 
     *ret = (struct bench_result){0};
     rc = prepare(&b, e);
-    begun = clock_now();
+    b.measuring_since = clock_now();
     if (rc == 0)
         rc = p->concurrency == 1 ? run_one_by_one(&b, e) : run_together(&b, e);
-    ret->elapsed = clock_now() - begun;
+    ret->elapsed = clock_now() - b.measuring_since;
     release(&b);
     return rc;
 }

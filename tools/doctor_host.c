@@ -293,3 +293,8 @@ void check_open_files(struct doctor *d)
                    "%llu: enough for about %llu instances", (unsigned long long)limit.rlim_max,
                    (unsigned long long)limit.rlim_max / 10);
 }
+
+void check_uids(struct doctor *d)
+{
+    (void)d;
+}

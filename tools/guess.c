@@ -1,5 +1,6 @@
 /* Guesses runtime and handler from what lies at the top of a package. */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <zip.h>
 

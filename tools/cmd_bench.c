@@ -1,0 +1,236 @@
+/* fnrun bench */
+#include <errno.h>
+#include <string.h>
+
+#include "api.h"
+#include "bench.h"
+
+enum mode { COLD, WARM, PING };
+
+static const char *const mode_names[] = {"cold", "warm", "ping"};
+static const long default_counts[] = {20, 1000, 1000};
+
+#define WARM_UP_LEAST 20
+
+struct run {
+    struct cli *c;
+    enum mode mode;
+    long count, concurrency;
+    struct buf payload, path;
+    struct bench_result result, constant; /* `constant`: beside a warm run only */
+};
+
+enum field { TOTAL, CREATE, INIT };
+
+/* Statistics of one field; *ret_sorted is the caller's. */
+static int compute(const struct bench_result *r, enum field field, struct stats *ret, nsec_t **ret_sorted, struct err *e)
+{
+    nsec_t *values = calloc(r->count + 1, sizeof(*values));
+
+    if (!values)
+        return err_set(e, ENOMEM, "no memory");
+    for (size_t i = 0; i < r->count; i++) {
+        const struct bench_sample *s = &r->samples[i];
+
+        values[i] = field == TOTAL ? s->total : field == CREATE ? s->create : s->init;
+    }
+    stats_compute(values, r->count, ret);
+    *ret_sorted = values;
+    return 0;
+}
+
+static double milliseconds(nsec_t ns)
+{
+    return (double)ns / NSEC_PER_MSEC;
+}
+
+static double per_second(const struct bench_result *r)
+{
+    return r->elapsed > 0 ? (double)r->count * NSEC_PER_SEC / (double)r->elapsed : 0;
+}
+
+/* One line of the table; nothing where nothing was measured. */
+static int print_row(const char *name, const struct bench_result *r, enum field field, struct stats *ret, struct err *e)
+{
+    auto_free nsec_t *sorted = NULL;
+
+    if (compute(r, field, ret, &sorted, e) < 0)
+        return -e->code;
+    if (ret->count > 0 && ret->max > 0)
+        printf("  %-16s %9.3f %9.3f %9.3f %9.3f %9.3f\n", name, milliseconds(ret->min), milliseconds(ret->p50),
+               milliseconds(ret->p90), milliseconds(ret->p99), milliseconds(ret->max));
+    return 0;
+}
+
+static int print_histogram(const struct bench_result *r, struct err *e)
+{
+    auto_free nsec_t *sorted = NULL;
+    struct stats s;
+
+    if (compute(r, TOTAL, &s, &sorted, e) < 0)
+        return -e->code;
+    if (s.count > 0)
+        stats_print_histogram(stdout, sorted, s.count);
+    return 0;
+}
+
+static int print_text(const struct run *b, struct err *e)
+{
+    const struct bench_result *r = &b->result;
+    struct stats all, constant, part;
+
+    printf("%s%s%s, %ld requests, %ld at a time\n\n", b->mode == PING ? "" : b->c->operands[0],
+           b->mode == PING ? "" : ", ", mode_names[b->mode], b->count, b->concurrency);
+    printf("  %-16s %9s %9s %9s %9s %9s\n", "milliseconds", "min", "p50", "p90", "p99", "max");
+    if (print_row(b->mode == PING ? "constant" : mode_names[b->mode], r, TOTAL, &all, e) < 0 ||
+        (b->mode == COLD && (print_row("- make sandbox", r, CREATE, &part, e) < 0 ||
+                             print_row("- run init", r, INIT, &part, e) < 0)) ||
+        print_row("constant", &b->constant, TOTAL, &constant, e) < 0)
+        return -e->code;
+    if (constant.count > 0 && all.count > 0)
+        printf("\np50 of %s / constant: %.2f\n", mode_names[b->mode], (double)all.p50 / (double)constant.p50);
+    printf("\n%.1f per second, %zu errors", per_second(r), r->errors);
+    if (b->mode == WARM && r->colds > 0)
+        printf(", %zu cold starts among them", r->colds);
+    printf("\n\n");
+    if (print_histogram(r, e) < 0)
+        return -e->code;
+    if (r->errors > 0)
+        fprintf(stderr, "first error: %s\n", r->first_error);
+    return 0;
+}
+
+static int add_stats(cJSON *json, const struct bench_result *r, enum field field, struct stats *ret, struct err *e)
+{
+    auto_free nsec_t *sorted = NULL;
+    struct stats s;
+    cJSON *ns;
+
+    if (compute(r, field, &s, &sorted, e) < 0)
+        return -e->code;
+    *ret = s;
+    ns = cJSON_AddObjectToObject(json, field == TOTAL ? "ns" : field == CREATE ? "create_ns" : "init_ns");
+    if (s.count == 0)
+        return 0;
+    cJSON_AddNumberToObject(ns, "min", (double)s.min);
+    cJSON_AddNumberToObject(ns, "p50", (double)s.p50);
+    cJSON_AddNumberToObject(ns, "p90", (double)s.p90);
+    cJSON_AddNumberToObject(ns, "p99", (double)s.p99);
+    cJSON_AddNumberToObject(ns, "max", (double)s.max);
+    return 0;
+}
+
+static int add_result(cJSON *json, const struct bench_result *r, struct stats *ret, struct err *e)
+{
+    cJSON *samples;
+
+    cJSON_AddNumberToObject(json, "errors", (double)r->errors);
+    if (r->errors > 0)
+        cJSON_AddStringToObject(json, "first_error", r->first_error);
+    cJSON_AddNumberToObject(json, "cold_starts", (double)r->colds);
+    cJSON_AddNumberToObject(json, "elapsed_ns", (double)r->elapsed);
+    cJSON_AddNumberToObject(json, "per_second", per_second(r));
+    if (add_stats(json, r, TOTAL, ret, e) < 0)
+        return -e->code;
+    samples = cJSON_AddArrayToObject(json, "samples_ns");
+    for (size_t i = 0; i < r->count; i++)
+        cJSON_AddItemToArray(samples, cJSON_CreateNumber((double)r->samples[i].total));
+    return 0;
+}
+
+static int print_json(const struct run *b, struct err *e)
+{
+    auto_json cJSON *json = cJSON_CreateObject();
+    struct stats all, constant, part;
+
+    if (b->mode != PING)
+        cJSON_AddStringToObject(json, "function", b->c->operands[0]);
+    cJSON_AddStringToObject(json, "mode", mode_names[b->mode]);
+    cJSON_AddNumberToObject(json, "count", (double)b->count);
+    cJSON_AddNumberToObject(json, "concurrency", (double)b->concurrency);
+    if (add_result(json, &b->result, &all, e) < 0)
+        return -e->code;
+    if (b->mode == COLD &&
+        (add_stats(json, &b->result, CREATE, &part, e) < 0 || add_stats(json, &b->result, INIT, &part, e) < 0))
+        return -e->code;
+    if (b->mode == WARM) {
+        if (add_result(cJSON_AddObjectToObject(json, "constant"), &b->constant, &constant, e) < 0)
+            return -e->code;
+        if (all.count > 0 && constant.count > 0)
+            cJSON_AddNumberToObject(json, "ratio", (double)all.p50 / (double)constant.p50);
+    }
+    return cli_print_json(json, e);
+}
+
+/* Requests of one kind; a server that can't be reached has an exit code of its own. */
+static int measure(struct run *b, const struct request *request, struct bench_result *ret, struct err *e)
+{
+    size_t each = (size_t)b->concurrency;
+    struct bench_plan p = {.endpoint = api_endpoint(b->c),
+                           .request = *request,
+                           .count = (size_t)b->count,
+                           .concurrency = each,
+                           .must_be_cold = b->mode == COLD,
+                           .warm_up = b->mode == COLD ? each : MAX(2 * each, (size_t)WARM_UP_LEAST)};
+    int rc = bench_run(&p, ret, e);
+
+    if (rc == -CLIENT_UNREACHABLE)
+        b->c->failure = CLI_UNREACHABLE;
+    return rc;
+}
+
+static int run(struct run *b, struct err *e)
+{
+    static const char *const ask_cold[] = {"X-Fnrun-Start: cold", NULL};
+    const struct request ping = {.method = "GET", .path = "/_fnrun/ping"};
+    struct request invoke = {.method = "POST", .service = "lambda", .headers = b->mode == COLD ? ask_cold : NULL};
+
+    if (b->mode == PING)
+        return measure(b, &ping, &b->result, e);
+    /* A wrong name is said as such and not measured. */
+    if (api_call(b->c, "GET", b->c->operands[0], "/configuration", NULL, e) < 0 ||
+        cli_payload(b->c, OPT_bench_payload, &b->payload, e) < 0 ||
+        api_add_path(&b->path, API_FUNCTIONS "/", b->c->operands[0], "/invocations", e) < 0)
+        return -e->code;
+    invoke.path = b->path.data;
+    invoke.body = buf_str(&b->payload);
+    invoke.size = b->payload.used;
+    if (b->mode == WARM && measure(b, &ping, &b->constant, e) < 0)
+        return -e->code;
+    return measure(b, &invoke, &b->result, e);
+}
+
+static int read_options(struct run *b, struct err *e)
+{
+    const char *mode = cli_text(b->c, OPT_bench_mode, "warm");
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(mode_names) && strcmp(mode, mode_names[i]) != 0)
+        i++;
+    if (i == ARRAY_LEN(mode_names))
+        return cli_usage(b->c, e, "--mode takes %s, not %s", cli_options[OPT_bench_mode].argument, mode);
+    b->mode = (enum mode)i;
+    if (b->mode != PING && b->c->operand_count == 0)
+        return cli_usage(b->c, e, "NAME is missing");
+    if (cli_number(b->c, OPT_bench_count, 1, 10000000, default_counts[i], &b->count, e) < 0)
+        return -e->code;
+    return cli_number(b->c, OPT_bench_concurrency, 1, 1000, 1, &b->concurrency, e);
+}
+
+int cmd_bench(struct cli *c, struct err *e)
+{
+    struct run b = {.c = c};
+    int rc = read_options(&b, e);
+
+    if (rc == 0)
+        rc = run(&b, e);
+    if (rc == 0)
+        rc = c->json ? print_json(&b, e) : print_text(&b, e);
+    if (rc == 0 && b.result.errors > 0)
+        rc = CLI_FAILED;
+    bench_free(&b.result);
+    bench_free(&b.constant);
+    buf_free(&b.payload);
+    buf_free(&b.path);
+    return rc;
+}
