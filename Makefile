@@ -6,7 +6,7 @@ CC ?= gcc
 
 WARNINGS = -Wall -Wextra -Wshadow -Wvla -Wundef -Wswitch-enum -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS ?= -O2 -g
-ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -MMD -MP
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -isystem /usr/include/libnl3 $(WARNINGS) $(CFLAGS) -MMD -MP
 HARDEN = -D_FORTIFY_SOURCE=2 -fPIE -fstack-protector-strong
 LINK = -pie -Wl,-z,relro,-z,now,--as-needed
 ifdef WERROR

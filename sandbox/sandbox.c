@@ -76,13 +76,15 @@ static void tell_failed(struct sandbox *s)
 
 static void tell_exited(struct sandbox *s)
 {
-    struct proto_exited m = {.header = header(s, PROTO_EXITED),
-                             .cause = s->cause,
-                             .value = s->value,
-                             .oom_kills = s->usage.oom_kills,
-                             .memory_peak = s->usage.memory_peak,
-                             .cpu_ns = s->usage.cpu_ns};
+    struct proto_exited m;
 
+    memset(&m, 0, sizeof(m)); /* it has padding, and the stack is nobody else's business */
+    m.header = header(s, PROTO_EXITED);
+    m.cause = s->cause;
+    m.value = s->value;
+    m.oom_kills = s->usage.oom_kills;
+    m.memory_peak = s->usage.memory_peak;
+    m.cpu_ns = s->usage.cpu_ns;
     tell(s, &m, sizeof(m), NULL);
 }
 
@@ -96,6 +98,7 @@ static void finish(struct sandbox *s)
     else
         tell_exited(s);
     log_debug("sandbox %s: gone", s->group);
+    loop_timer_clear(all->loop, &s->again);
     list_remove(&s->node);
     free(s);
     if (--all->count == 0 && all->on_empty)

@@ -4,10 +4,11 @@
 // CommonJS, because Node starts it without the machinery for ES modules; that is loaded for functions that use it.
 
 const channel = require('./channel.js');
-const console_ = require('./console.js');
+const logs = require('./logs.js');
 const errors = require('./errors.js');
 const { load } = require('./handler.js');
 const { Invocation } = require('./invocation.js');
+const { blockStandardStreams } = require('./output.js');
 
 // Exit statuses of AWS's runtime.
 const EXIT_INIT_FAILED = 1;
@@ -49,7 +50,8 @@ function setTrace(trace) {
 async function main() {
   channel.open(Number(process.env._FNRUN_CHANNEL_FD));
   delete process.env._FNRUN_CHANNEL_FD;
-  console_.install();
+  logs.install();
+  blockStandardStreams();
   watchErrors();
   let handler;
   try {
@@ -58,9 +60,8 @@ async function main() {
     fail('Uncaught Exception', error, EXIT_INIT_FAILED);
   }
   initialised = true;
-  channel.sendReady();
   channel.listen((head, body) => {
-    console_.setRequestId(head.id);
+    logs.setRequestId(head.id);
     setTrace(head.trace);
     invocation = new Invocation(head);
     invocation.run(handler, body);

@@ -1,6 +1,7 @@
 'use strict';
 
 // The runtime's end of the channel: frames over a stream socket, as sandbox/base/channel.h has them.
+// The socket keeps the event loop alive only between invocations: see onEmptyLoop in invocation.js.
 
 const net = require('net');
 const { writeAll } = require('./output.js');
@@ -12,13 +13,12 @@ const INIT_ERROR = 4;
 
 const HEADER_BYTES = 12;
 const READ_BYTES = 65536;
-const EMPTY = Buffer.alloc(0);
 
 let fd;
 let socket;
 let onInvoke;
 
-// What has arrived of the next frame: `filled` bytes of `frame`, which is of the frame's size once the header is in.
+// What has arrived of the next frame: `filled` bytes of `frame`, which has the frame's size once the header is in.
 let frame = Buffer.allocUnsafe(HEADER_BYTES);
 let filled = 0;
 
@@ -26,17 +26,53 @@ function open(descriptor) {
   fd = descriptor;
   const onread = { buffer: Buffer.allocUnsafe(READ_BYTES), callback: onData };
   socket = new net.Socket({ fd, onread });
-  // Without a manager there is nothing to do. An `error` is a peer that has gone too.
-  socket.on('end', () => process.exit(0));
-  socket.on('error', () => process.exit(0));
+  socket.on('end', leave);
+  socket.on('error', leave);
   socket.unref();
 }
 
-// Calls callback(head, body) for each invocation.
+// The manager has gone or has no more work.
+function leave() {
+  process.exit(0);
+}
+
+// Says that init is done, and calls callback(head, body) for each invocation from now on.
 function listen(callback) {
   onInvoke = callback;
+  finish(READY, {}, '');
+}
+
+function sendResponse(id, body) {
+  finish(RESPONSE, { id }, body);
+}
+
+function sendError(id, error) {
+  finish(ERROR, { id, type: error.errorType }, JSON.stringify(error));
+}
+
+function sendInitError(error) {
+  send(INIT_ERROR, { type: error.errorType }, JSON.stringify(error));
+}
+
+function finish(kind, head, body) {
+  send(kind, head, body);
   socket.ref();
-  socket.read(0);
+}
+
+function send(kind, head, body) {
+  const headText = JSON.stringify(head);
+  const bodyStart = HEADER_BYTES + Buffer.byteLength(headText);
+  const out = Buffer.allocUnsafe(bodyStart + Buffer.byteLength(body));
+  out.writeUInt32LE(kind, 0);
+  out.writeUInt32LE(bodyStart - HEADER_BYTES, 4);
+  out.writeUInt32LE(out.length - bodyStart, 8);
+  out.utf8Write(headText, HEADER_BYTES);
+  out.utf8Write(body, bodyStart);
+  try {
+    writeAll(fd, out);
+  } catch {
+    leave();
+  }
 }
 
 function frameBytes(header) {
@@ -57,7 +93,7 @@ function gather(chunk) {
     chunk = chunk.subarray(copied);
     filled += copied;
     if (filled === HEADER_BYTES) growFrame();
-    if (filled === frame.length) finishFrame();
+    if (filled === frame.length) takeGathered();
   }
 }
 
@@ -67,7 +103,7 @@ function growFrame() {
   frame = whole;
 }
 
-function finishFrame() {
+function takeGathered() {
   const whole = frame;
   frame = Buffer.allocUnsafe(HEADER_BYTES);
   filled = 0;
@@ -77,19 +113,9 @@ function finishFrame() {
 function take(whole) {
   const bodyStart = HEADER_BYTES + whole.readUInt32LE(4);
   const head = JSON.parse(whole.utf8Slice(HEADER_BYTES, bodyStart));
+  const body = whole.utf8Slice(bodyStart, whole.length);
   socket.unref();
-  onInvoke(head, whole.utf8Slice(bodyStart, whole.length));
+  onInvoke(head, body);
 }
 
-function send(kind, head, body) {
-  const headText = JSON.stringify(head);
-  const headBytes = Buffer.byteLength(headText);
-  const bodyBytes = Buffer.byteLength(body);
-  const out = Buffer.allocUnsafe(HEADER_BYTES + headBytes + bodyBytes);
-  out.writeUInt32LE(kind, 0);
-  out.writeUInt32LE(headBytes, 4);
-  out.writeUInt32LE(bodyBytes, 8);
-  out.utf8Write(headText, HEADER_BYTES);
-  out.utf8Write(body, HEADER_BYTES + headBytes);
-  writeAll(fd, out);
-}
+module.exports = { open, listen, sendResponse, sendError, sendInitError };
