@@ -34,10 +34,12 @@ class Invocation {
   #open = true;
   #hasCalledBack = false;
   #result = null;
+  #context;
+  #head;
 
   constructor(head) {
     this.id = head.id;
-    this.context = this.#makeContext(head);
+    this.#head = head;
   }
 
   isOpen() {
@@ -46,10 +48,10 @@ class Invocation {
 
   run(handler, body) {
     try {
-      const result = handler(JSON.parse(body), this.context, (error, value) => this.#callback(error, value));
-      if (typeof result?.then === 'function') {
-        result.then(this.context.succeed, this.context.fail);
-      }
+      const context = this.#makeContext(this.#head);
+      this.#context = context;
+      const result = handler(JSON.parse(body), context, (error, value) => this.#callback(error, value));
+      if (typeof result?.then === 'function') result.then(context.succeed, context.fail);
     } catch (error) {
       this.#fail(error);
     }
@@ -80,7 +82,7 @@ class Invocation {
     if (this.#hasCalledBack) return;
     this.#hasCalledBack = true;
     const failed = error !== null && error !== undefined;
-    if (failed || !this.context.callbackWaitsForEmptyEventLoop) this.#settle(error, result);
+    if (failed || !this.#context.callbackWaitsForEmptyEventLoop) this.#settle(error, result);
     else this.#result = result;
   }
 
