@@ -490,6 +490,8 @@ static void on_exited(struct instance *i, const struct proto_exited *m)
 
     if (had_work && report_exit(m, i->current->request_id, &payload, &e) == 0)
         complete(i, &o);
+    else if (i->starting && !i->init_reported) /* we gave it up: another start would end in the same way */
+        fail_waiting(i->f->pool, invoker_of(i), INVOKE_UNAVAILABLE, "the sandbox could not be used");
     forget(i);
     start_enough(invoker_of(i), i->f);
 }

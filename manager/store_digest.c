@@ -120,17 +120,13 @@ void hex_encode(const unsigned char *data, size_t size, char *ret)
     ret[2 * size] = '\0';
 }
 
-/* EVP_DecodeBlock is lenient, so what it gave is encoded again and must be the same text. */
-bool base64_decode(const char *text, unsigned char *ret, size_t size)
+bool digest_from_base64(const char *text, unsigned char ret[CHECKSUM_BYTES_MAX], size_t size)
 {
-    unsigned char raw[CHECKSUM_BYTES_MAX + 3], again[(CHECKSUM_BYTES_MAX + 2) / 3 * 4 + 1];
+    unsigned char raw[CHECKSUM_BYTES_MAX + 6];
+    struct base64_decoder d = {0};
     size_t length = strlen(text);
 
-    if (size > CHECKSUM_BYTES_MAX || length != (size + 2) / 3 * 4 ||
-        EVP_DecodeBlock(raw, (const unsigned char *)text, (int)length) < (int)size)
-        return false;
-    EVP_EncodeBlock(again, raw, (int)size);
-    if (memcmp(again, text, length) != 0)
+    if (length != BASE64_SIZE(size) - 1 || base64_decode(&d, text, length, raw) != (long)size || !base64_complete(&d))
         return false;
     memcpy(ret, raw, size);
     return true;

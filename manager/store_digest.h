@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../sandbox/base/err.h"
+#include "base64.h"
 
 enum checksum {
     CHECKSUM_NONE,
@@ -34,7 +35,7 @@ extern const struct checksum_kind checksum_kinds[CHECKSUM_COUNT];
 enum checksum checksum_by_name(const char *name);
 
 #define CHECKSUM_BYTES_MAX 64
-#define CHECKSUM_TEXT_SIZE 96 /* base64 of the longest, "-10000" and a NUL */
+#define CHECKSUM_TEXT_SIZE (BASE64_SIZE(CHECKSUM_BYTES_MAX) + sizeof("-10000"))
 #define MD5_BYTES 16
 #define HEX_SIZE(bytes) ((bytes) * 2 + 1)
 
@@ -56,6 +57,6 @@ int digest_checksum(struct digest *d, unsigned char ret[CHECKSUM_BYTES_MAX], str
 
 void hex_encode(const unsigned char *data, size_t size, char *ret);
 /* False where `text` isn't exactly `size` bytes in base64. */
-bool base64_decode(const char *text, unsigned char *ret, size_t size);
+bool digest_from_base64(const char *text, unsigned char ret[CHECKSUM_BYTES_MAX], size_t size);
 
 #endif

@@ -47,9 +47,21 @@ enum s3_error store_upload_complete(struct store *s, const struct store_upload_r
 /* Puts the row of a part whose file is synced, in place of the part of the same number. */
 enum s3_error store_part_put(struct store *s, const struct store_upload_ref *ref, const struct store_part *part,
                              struct err *e);
-/* At most `max` parts behind number `after`, in order; *ret_parts is the caller's to free. */
-enum s3_error store_part_list(struct store *s, const char *upload_id, unsigned after, unsigned max,
-                              struct store_part **ret_parts, size_t *ret_count, struct err *e);
+/* The parts behind number `after`, at most STORE_PARTS_MAX, in order. */
+struct store_parts {
+    struct store_part *parts;
+    size_t count;
+};
+
+static inline void store_parts_free(struct store_parts *p)
+{
+    free(p->parts);
+}
+
+#define auto_parts __attribute__((cleanup(store_parts_free)))
+
+enum s3_error store_part_list(struct store *s, const char *upload_id, unsigned after, struct store_parts *ret,
+                              struct err *e);
 
 struct store_upload_query {
     const char *bucket, *prefix, *after_key, *after_id;

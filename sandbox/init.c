@@ -88,26 +88,27 @@ static int read_spec(struct init_runtime *r, struct err *e)
     return 0;
 }
 
-/* The Runtime API's socket: bound here, in the sandbox's network namespace, served by fnrund outside. */
-static int listen_api(struct err *e)
+/* The Runtime API's and the AWS endpoint's sockets: bound here, in the sandbox's network namespace, served by fnrund
+ * outside. */
+static int listen_on(struct start *s, uint16_t port, struct err *e)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(INIT_API_PORT),
+                                  .sin_port = htons(port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 128) < 0)
-        return err_errno(e, "listen on port %d", INIT_API_PORT);
-    return fd;
+        return err_errno(e, "listen on port %d", port);
+    s->gives.fd[s->gives.count++] = fd;
+    return 0;
 }
 
 static int make_sockets(struct start *s, struct err *e)
 {
-    int pair[2], api = listen_api(e);
+    int pair[2];
 
-    if (api < 0)
+    if (listen_on(s, INIT_API_PORT, e) < 0 || listen_on(s, INIT_AWS_PORT, e) < 0)
         return -e->code;
-    s->gives.fd[s->gives.count++] = api;
     s->runtime.channel = -1;
     if (!(s->runtime.spec->flags & PROTO_WITH_CHANNEL))
         return 0;

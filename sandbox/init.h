@@ -19,6 +19,7 @@
 #define INIT_OOM_FD 5     /* PID 1's own oom_score_adj, opened for writing */
 
 #define INIT_API_PORT 9001
+#define INIT_AWS_PORT 9002
 #define INIT_FILTER_MAX 2048 /* BPF instructions */
 
 enum init_kind { INIT_SPEC = 1, INIT_STARTED, INIT_FAILED, INIT_ENDED };
@@ -36,7 +37,7 @@ struct init_spec {
 
 #define INIT_SPEC_MAX (sizeof(struct init_spec) + INIT_FILTER_MAX * sizeof(struct sock_filter) + PROTO_STRINGS_MAX)
 
-/* init -> warden; with it come the API's listening socket and, with PROTO_WITH_CHANNEL, the manager's channel end */
+/* init -> warden; with it come the listening sockets of Runtime API and AWS endpoint and, with PROTO_WITH_CHANNEL, the manager's channel end */
 struct init_started {
     uint32_t kind;
 };

@@ -256,7 +256,7 @@ static void on_ended(struct sandbox *s, int status)
 /* PID 1 is our own program but lives with the function: what it says is checked as well. */
 static void on_message(struct sandbox *s, const union init_report *m, size_t size, struct msg_fds *fds)
 {
-    unsigned sockets = s->flags & PROTO_WITH_CHANNEL ? 2 : 1;
+    unsigned sockets = s->flags & PROTO_WITH_CHANNEL ? 3 : 2;
     bool starting = s->state == SANDBOX_STARTING;
 
     if (size == sizeof(m->started) && m->kind == INIT_STARTED && starting && fds->count == sockets)

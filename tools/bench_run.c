@@ -14,8 +14,8 @@ struct bench {
     struct client **clients; /* `concurrency` of them */
     nsec_t *begun;           /* of each client's request under way */
     CURLM *multi;
-    size_t total, started, ended; /* requests, with those of the warm-up */
-    nsec_t measuring_since;
+    bool measuring;                /* not the warm-up */
+    size_t target, started, ended; /* requests of this phase */
 };
 
 void bench_free(struct bench_result *r)
@@ -40,7 +40,7 @@ static const char *find_fault(const struct bench_plan *p, const struct client *c
     return NULL;
 }
 
-static void take_answer(struct bench *b, const struct client *c, nsec_t now, nsec_t total)
+static void take_answer(struct bench *b, const struct client *c, nsec_t total)
 {
     const char *start = client_header(c, "X-Fnrun-Start");
     bool cold = start && strcmp(start, "cold") == 0;
@@ -48,9 +48,7 @@ static void take_answer(struct bench *b, const struct client *c, nsec_t now, nse
     struct bench_result *r = b->result;
 
     b->ended++;
-    if (b->ended == b->plan->warm_up)
-        b->measuring_since = now;
-    if (b->ended <= b->plan->warm_up)
+    if (!b->measuring)
         return;
     if (fault) {
         note_error(r, fault);
@@ -67,13 +65,12 @@ static int run_one_by_one(struct bench *b, struct err *e)
 {
     struct client *c = b->clients[0];
 
-    while (b->ended < b->total) {
-        nsec_t begun = clock_now(), now;
+    while (b->ended < b->target) {
+        nsec_t begun = clock_now();
 
         if (client_perform(c, e) < 0)
             return -e->code;
-        now = clock_now();
-        take_answer(b, c, now, now - begun);
+        take_answer(b, c, clock_now() - begun);
     }
     return 0;
 }
@@ -108,9 +105,9 @@ static int take_finished(struct bench *b, struct err *e)
 
         if (client_end(b->clients[i], code, e) < 0)
             return -e->code;
-        take_answer(b, b->clients[i], now, now - b->begun[i]);
+        take_answer(b, b->clients[i], now - b->begun[i]);
         curl_multi_remove_handle(b->multi, b->clients[i]->curl);
-        if (b->started < b->total)
+        if (b->started < b->target)
             start_next(b, i);
     }
     return 0;
@@ -120,13 +117,9 @@ static int run_together(struct bench *b, struct err *e)
 {
     int running;
 
-    b->multi = curl_multi_init();
-    if (!b->multi)
-        return err_set(e, ENOMEM, "no memory");
-    curl_multi_setopt(b->multi, CURLMOPT_MAXCONNECTS, (long)b->plan->concurrency);
-    for (size_t i = 0; i < b->plan->concurrency && b->started < b->total; i++)
+    for (size_t i = 0; i < b->plan->concurrency && b->started < b->target; i++)
         start_next(b, i);
-    while (b->ended < b->total) {
+    while (b->ended < b->target) {
         CURLMcode rc = curl_multi_perform(b->multi, &running);
 
         if (rc == CURLM_OK && take_finished(b, e) < 0)
@@ -139,6 +132,15 @@ static int run_together(struct bench *b, struct err *e)
     return 0;
 }
 
+/* Runs `count` requests to their end. */
+static int run_phase(struct bench *b, size_t count, bool measuring, struct err *e)
+{
+    b->measuring = measuring;
+    b->target = count;
+    b->started = b->ended = 0;
+    return b->multi ? run_together(b, e) : run_one_by_one(b, e);
+}
+
 static int prepare(struct bench *b, struct err *e)
 {
     const struct bench_plan *p = b->plan;
@@ -146,8 +148,11 @@ static int prepare(struct bench *b, struct err *e)
     b->clients = calloc(p->concurrency, sizeof(*b->clients));
     b->begun = calloc(p->concurrency, sizeof(*b->begun));
     b->result->samples = calloc(p->count, sizeof(*b->result->samples));
-    if (!b->clients || !b->begun || !b->result->samples)
+    b->multi = p->concurrency > 1 ? curl_multi_init() : NULL;
+    if (!b->clients || !b->begun || !b->result->samples || (p->concurrency > 1 && !b->multi))
         return err_set(e, ENOMEM, "no memory");
+    if (b->multi)
+        curl_multi_setopt(b->multi, CURLMOPT_MAXCONNECTS, (long)p->concurrency);
     for (size_t i = 0; i < p->concurrency; i++)
         if (client_create(p->endpoint, &b->clients[i], e) < 0 || client_prepare(b->clients[i], &p->request, e) < 0)
             return -e->code;
@@ -168,15 +173,18 @@ static void release(struct bench *b)
 
 int bench_run(const struct bench_plan *p, struct bench_result *ret, struct err *e)
 {
-    struct bench b = {.plan = p, .result = ret, .total = p->warm_up + p->count};
+    struct bench b = {.plan = p, .result = ret};
+    nsec_t begun;
     int rc;
 
     *ret = (struct bench_result){0};
     rc = prepare(&b, e);
-    b.measuring_since = clock_now();
     if (rc == 0)
-        rc = p->concurrency == 1 ? run_one_by_one(&b, e) : run_together(&b, e);
-    ret->elapsed = clock_now() - b.measuring_since;
+        rc = run_phase(&b, p->warm_up, false, e);
+    begun = clock_now();
+    if (rc == 0)
+        rc = run_phase(&b, p->count, true, e);
+    ret->elapsed = clock_now() - begun;
     release(&b);
     return rc;
 }

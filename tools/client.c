@@ -158,7 +158,8 @@ int client_end(struct client *c, CURLcode code, struct err *e)
     }
     if (code == CURLE_WRITE_ERROR)
         return err_set(e, EMSGSIZE, "%s: the answer is larger than %zu bytes", c->endpoint, ANSWER_MAX_BYTES);
-    return err_set(e, CLIENT_UNREACHABLE, "can't reach %s: %s", c->endpoint, why);
+    return err_set(e, CLIENT_UNREACHABLE, "can't reach %s: %s%s", c->endpoint, why,
+                   code == CURLE_COULDNT_CONNECT ? " (is `fnrun up` running?)" : "");
 }
 
 int client_perform(struct client *c, struct err *e)

@@ -95,6 +95,7 @@ static int print_text(const struct run *b, struct err *e)
     printf("\n\n");
     if (print_histogram(r, e) < 0)
         return -e->code;
+    fflush(stdout);
     if (r->errors > 0)
         fprintf(stderr, "first error: %s\n", r->first_error);
     return 0;

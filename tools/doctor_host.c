@@ -129,8 +129,8 @@ void check_image_states(struct doctor *d)
     const cJSON *image;
     struct err e;
 
-    if (buf_addf(&tool, &e, "%s/images/image", buf_str(&d->libexec)) < 0)
-        return;
+    if (d->libexec.used == 0 || buf_addf(&tool, &e, "%s/images/image", d->libexec.data) < 0)
+        return; /* check_programs has said it */
     char *const argv[] = {tool.data, "list", "--json", "--images", (char *)d->images, NULL};
     if (libexec_read(argv, NULL, &text, &e) == 0)
         list = cJSON_Parse(buf_str(&text));

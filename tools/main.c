@@ -5,6 +5,16 @@
 
 #include "cli.h"
 
+static int dump_completion(struct cli *c, struct err *e)
+{
+    const char *shell = cli_text(c, OPT_fnrun_dump_completion, "");
+
+    if (strcmp(shell, "bash") != 0)
+        return cli_usage(c, e, "there is a completion for bash, not for %s", shell);
+    cli_dump_completion(stdout);
+    return CLI_OK;
+}
+
 static int run(struct cli *c, int argc, char **argv, struct err *e)
 {
     if (cli_parse(c, argc, argv, e) < 0)
@@ -12,7 +22,7 @@ static int run(struct cli *c, int argc, char **argv, struct err *e)
     if (cli_has(c, OPT_fnrun_dump_man))
         cli_dump_man(stdout);
     else if (cli_has(c, OPT_fnrun_dump_completion))
-        cli_dump_completion(stdout);
+        return dump_completion(c, e);
     else if (cli_has(c, OPT_fnrun_version))
         puts("fnrun " FNRUN_VERSION);
     else if (cli_has(c, OPT_any_help))
