@@ -26,7 +26,7 @@ CLI_SRC := $(wildcard tools/*.c) $(BASE_SRC)
 INIT_BASE := $(addprefix sandbox/base/,msg.c fd.c err.c)
 
 WARDEN_LIBS = -lseccomp -lcap -lnl-route-3 -lnl-3
-MANAGER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lzip -lcrypto -lz
+MANAGER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lzip -lcrypto -lz -lexpat
 CLI_LIBS = -lcurl -lcjson -lzip
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -94,6 +94,24 @@ check: all $(TEST_PROGRAMS) images ## run all tests
 
 demo: ## show it all on this machine: packages, build, images, functions cold and warm
 	@tools/dev/demo
+
+lint: all ## check style, sizes, include direction, and what each program links
+	@BUILD=$(BUILD) tools/dev/lint
+
+bench: all images ## measure starts and calls beside what they are compared to
+	@BUILD=$(BUILD) tools/dev/bench
+
+LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/fnrun
+
+install: all ## install under PREFIX (default /usr)
+	install -D -m 755 $(BUILD)/fnrun $(DESTDIR)$(PREFIX)/bin/fnrun
+	install -d -m 755 $(LIBEXEC)
+	install -m 755 $(BUILD)/fnrun-warden $(BUILD)/fnrund $(BUILD)/fnrun-init $(LIBEXEC)/
+	cp -r $(BUILD)/runtimes $(BUILD)/images $(LIBEXEC)/
+	install -D -m 644 tools/man/fnrun.1 $(DESTDIR)$(PREFIX)/share/man/man1/fnrun.1
+
+uninstall: ## remove what install put there; functions and images stay
+	rm -rf $(DESTDIR)$(PREFIX)/bin/fnrun $(LIBEXEC) $(DESTDIR)$(PREFIX)/share/man/man1/fnrun.1
 
 clean: ## remove what was built
 	rm -rf build

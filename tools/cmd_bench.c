@@ -22,18 +22,21 @@ struct run {
 
 enum field { TOTAL, CREATE, INIT };
 
+static nsec_t field_of(const struct bench_sample *s, enum field field)
+{
+    return field == TOTAL ? s->total : field == CREATE ? s->create : s->init;
+}
+
 /* Statistics of one field; *ret_sorted is the caller's. */
-static int compute(const struct bench_result *r, enum field field, struct stats *ret, nsec_t **ret_sorted, struct err *e)
+static int compute(const struct bench_result *r, enum field field, struct stats *ret, nsec_t **ret_sorted,
+                   struct err *e)
 {
     nsec_t *values = calloc(r->count + 1, sizeof(*values));
 
     if (!values)
         return err_set(e, ENOMEM, "no memory");
-    for (size_t i = 0; i < r->count; i++) {
-        const struct bench_sample *s = &r->samples[i];
-
-        values[i] = field == TOTAL ? s->total : field == CREATE ? s->create : s->init;
-    }
+    for (size_t i = 0; i < r->count; i++)
+        values[i] = field_of(&r->samples[i], field);
     stats_compute(values, r->count, ret);
     *ret_sorted = values;
     return 0;
@@ -83,8 +86,8 @@ static int print_text(const struct run *b, struct err *e)
            b->mode == PING ? "" : ", ", mode_names[b->mode], b->count, b->concurrency);
     printf("  %-16s %9s %9s %9s %9s %9s\n", "milliseconds", "min", "p50", "p90", "p99", "max");
     if (print_row(b->mode == PING ? "constant" : mode_names[b->mode], r, TOTAL, &all, e) < 0 ||
-        (b->mode == COLD && (print_row("- make sandbox", r, CREATE, &part, e) < 0 ||
-                             print_row("- run init", r, INIT, &part, e) < 0)) ||
+        (b->mode == COLD &&
+         (print_row("- make sandbox", r, CREATE, &part, e) < 0 || print_row("- run init", r, INIT, &part, e) < 0)) ||
         print_row("constant", &b->constant, TOTAL, &constant, e) < 0)
         return -e->code;
     if (constant.count > 0 && all.count > 0)
@@ -101,42 +104,39 @@ static int print_text(const struct run *b, struct err *e)
     return 0;
 }
 
-static int add_stats(cJSON *json, const struct bench_result *r, enum field field, struct stats *ret, struct err *e)
+/* Adds a field's statistics and the raw samples in their order. */
+static int add_field(cJSON *json, const struct bench_result *r, enum field field, struct stats *ret, struct err *e)
 {
+    static const char *const names[][2] = {
+        [TOTAL] = {"ns", "samples_ns"}, [CREATE] = {"create", "create_ns"}, [INIT] = {"init", "init_ns"}};
     auto_free nsec_t *sorted = NULL;
-    struct stats s;
-    cJSON *ns;
+    cJSON *object, *samples;
 
-    if (compute(r, field, &s, &sorted, e) < 0)
+    if (compute(r, field, ret, &sorted, e) < 0)
         return -e->code;
-    *ret = s;
-    ns = cJSON_AddObjectToObject(json, field == TOTAL ? "ns" : field == CREATE ? "create_ns" : "init_ns");
-    if (s.count == 0)
+    object = cJSON_AddObjectToObject(json, names[field][0]);
+    samples = cJSON_AddArrayToObject(json, names[field][1]);
+    for (size_t i = 0; i < r->count; i++)
+        cJSON_AddItemToArray(samples, cJSON_CreateNumber((double)field_of(&r->samples[i], field)));
+    if (ret->count == 0)
         return 0;
-    cJSON_AddNumberToObject(ns, "min", (double)s.min);
-    cJSON_AddNumberToObject(ns, "p50", (double)s.p50);
-    cJSON_AddNumberToObject(ns, "p90", (double)s.p90);
-    cJSON_AddNumberToObject(ns, "p99", (double)s.p99);
-    cJSON_AddNumberToObject(ns, "max", (double)s.max);
+    cJSON_AddNumberToObject(object, "min", (double)ret->min);
+    cJSON_AddNumberToObject(object, "p50", (double)ret->p50);
+    cJSON_AddNumberToObject(object, "p90", (double)ret->p90);
+    cJSON_AddNumberToObject(object, "p99", (double)ret->p99);
+    cJSON_AddNumberToObject(object, "max", (double)ret->max);
     return 0;
 }
 
 static int add_result(cJSON *json, const struct bench_result *r, struct stats *ret, struct err *e)
 {
-    cJSON *samples;
-
     cJSON_AddNumberToObject(json, "errors", (double)r->errors);
     if (r->errors > 0)
         cJSON_AddStringToObject(json, "first_error", r->first_error);
     cJSON_AddNumberToObject(json, "cold_starts", (double)r->colds);
     cJSON_AddNumberToObject(json, "elapsed_ns", (double)r->elapsed);
     cJSON_AddNumberToObject(json, "per_second", per_second(r));
-    if (add_stats(json, r, TOTAL, ret, e) < 0)
-        return -e->code;
-    samples = cJSON_AddArrayToObject(json, "samples_ns");
-    for (size_t i = 0; i < r->count; i++)
-        cJSON_AddItemToArray(samples, cJSON_CreateNumber((double)r->samples[i].total));
-    return 0;
+    return add_field(json, r, TOTAL, ret, e);
 }
 
 static int print_json(const struct run *b, struct err *e)
@@ -152,7 +152,7 @@ static int print_json(const struct run *b, struct err *e)
     if (add_result(json, &b->result, &all, e) < 0)
         return -e->code;
     if (b->mode == COLD &&
-        (add_stats(json, &b->result, CREATE, &part, e) < 0 || add_stats(json, &b->result, INIT, &part, e) < 0))
+        (add_field(json, &b->result, CREATE, &part, e) < 0 || add_field(json, &b->result, INIT, &part, e) < 0))
         return -e->code;
     if (b->mode == WARM) {
         if (add_result(cJSON_AddObjectToObject(json, "constant"), &b->constant, &constant, e) < 0)

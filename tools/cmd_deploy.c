@@ -88,6 +88,20 @@ static int create(struct deploy *d, struct err *e)
     return wait_ready(d, e);
 }
 
+/* Says where the code looks as if it wanted another handler than the function has. */
+static void compare_guess(const struct deploy *d)
+{
+    const char *handler = json_text(d->now, "Handler", "");
+    struct guess guess;
+    struct err ignored;
+
+    if (cli_has(d->c, OPT_deploy_handler) ||
+        package_guess(&d->zip, json_text(d->now, "Runtime", NULL), &guess, &ignored) < 0)
+        return;
+    if (strcmp(guess.handler, handler) != 0)
+        fprintf(stderr, "note: the handler stays %s, but the files look like --handler %s\n", handler, guess.handler);
+}
+
 /* Changes only what was asked for: settings made by others stay. */
 static int update(struct deploy *d, struct err *e)
 {
@@ -101,9 +115,10 @@ static int update(struct deploy *d, struct err *e)
     deploy_add_text(d, settings, OPT_deploy_role, "Role");
     if (api_call(d->c, "PUT", d->name, "/code", code, e) < 0 || wait_ready(d, e) < 0)
         return -e->code;
-    if (!settings->child)
-        return 0;
-    return api_call(d->c, "PUT", d->name, "/configuration", settings, e) < 0 ? -e->code : wait_ready(d, e);
+    if (settings->child && (api_call(d->c, "PUT", d->name, "/configuration", settings, e) < 0 || wait_ready(d, e) < 0))
+        return -e->code;
+    compare_guess(d);
+    return 0;
 }
 
 /* Creates the function if there is none of its name. */

@@ -12,7 +12,8 @@ static int check_machine(struct cli *c, struct err *e)
     struct doctor d;
     bool works;
 
-    doctor_init(&d, cli_text(c, OPT_up_state, NULL), cli_text(c, OPT_up_listen, NULL), cli_text(c, OPT_up_images, NULL));
+    doctor_init(&d, cli_text(c, OPT_up_state, NULL), cli_text(c, OPT_up_listen, NULL),
+                cli_text(c, OPT_up_images, NULL));
     doctor_run(&d, true);
     works = doctor_count(&d, CHECK_FAIL) == 0;
     for (size_t i = 0; i < d.count; i++)

@@ -20,7 +20,10 @@
 #define DISK_WANTED (1024 * MIB)
 /* About eight per instance and one per client, for a thousand instances. */
 #define OPEN_FILES_WANTED 16384
-#define UID_BLOCK 65536L
+/* The warden's way to choose (sandbox/state.c). */
+#define UID_BLOCK 65536UL
+#define UID_FIRST_BLOCK 1900000000UL
+#define UID_BLOCKS 3000UL
 
 static const char *const programs[] = {"fnrun-warden", "fnrund", "fnrun-init"};
 
@@ -212,7 +215,8 @@ static int try_bind(const struct addrinfo *a)
 /* ADDR:PORT or [ADDR]:PORT. The caller frees *ret; NULL where it is neither. */
 static struct addrinfo *resolve(const char *listen)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
     auto_free char *host = strdup(listen);
     char *port = host ? strrchr(host, ':') : NULL;
     struct addrinfo *list = NULL;
@@ -294,7 +298,52 @@ void check_open_files(struct doctor *d)
                    (unsigned long long)limit.rlim_max / 10);
 }
 
+/* The uids that are the instance's; without --uid-base all from which the warden chooses by the state's path. */
+static void uid_range(const struct doctor *d, unsigned long *ret_first, unsigned long *ret_end)
+{
+    *ret_first = d->uid_base ? (unsigned long)d->uid_base : UID_FIRST_BLOCK;
+    *ret_end = *ret_first + UID_BLOCK * (d->uid_base ? 1 : UID_BLOCKS);
+}
+
+/* Looks for NAME:FIRST:COUNT in /etc/subuid that reaches into the range. Rootless containers run as those uids. */
+static bool check_subuids(struct doctor *d, unsigned long first, unsigned long end, const char *fix)
+{
+    FILE *f = fopen("/etc/subuid", "re");
+    unsigned long start, count;
+    char line[256];
+    bool clear = true;
+
+    while (f && fgets(line, sizeof(line), f)) {
+        const char *numbers = strchr(line, ':');
+
+        if (!numbers || sscanf(numbers, ":%lu:%lu", &start, &count) != 2 || start >= end || start + count <= first)
+            continue;
+        doctor_bad(d, CHECK_WARN, "uids", fix, "/etc/subuid gives %.*s uids from %lu on", (int)(numbers - line), line,
+                   start);
+        clear = false;
+    }
+    if (f)
+        fclose(f);
+    return clear;
+}
+
 void check_uids(struct doctor *d)
 {
-    (void)d;
+    static const char fix[] = "choose a free block of 65536: fnrun up --uid-base UID";
+    const struct passwd *user;
+    unsigned long first, end;
+    bool clear;
+
+    uid_range(d, &first, &end);
+    clear = check_subuids(d, first, end, fix);
+    setpwent();
+    while ((user = getpwent())) {
+        if (user->pw_uid < first || user->pw_uid >= end)
+            continue;
+        doctor_bad(d, CHECK_WARN, "uids", fix, "user %s has uid %lu", user->pw_name, (unsigned long)user->pw_uid);
+        clear = false;
+    }
+    endpwent();
+    if (clear)
+        doctor_ok(d, "uids", "%lu to %lu are nobody's", first, end - 1);
 }

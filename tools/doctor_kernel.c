@@ -58,7 +58,8 @@ void check_capabilities(struct doctor *d)
     unsigned long long effective;
     size_t missing = 0;
 
-    if (fd_read_file_at(AT_FDCWD, "/proc/self/status", text, sizeof(text), &e) < 0 || !(line = strstr(text, "CapEff:"))) {
+    if (fd_read_file_at(AT_FDCWD, "/proc/self/status", text, sizeof(text), &e) < 0 ||
+        !(line = strstr(text, "CapEff:"))) {
         doctor_bad(d, CHECK_FAIL, "capabilities", "mount /proc", "/proc/self/status can't be read");
         return;
     }
@@ -130,8 +131,8 @@ static long try_fsopen(void)
 
 static const struct probe {
     const char *name;
-    bool root;            /* needs privilege */
-    bool descriptor;      /* a success is one */
+    bool root;       /* needs privilege */
+    bool descriptor; /* a success is one */
     long (*attempt)(void);
 } probes[] = {
     {"clone3", false, true, try_clone3},
@@ -184,7 +185,7 @@ void check_namespaces(struct doctor *d)
         int flag;
         const char *name;
     } kinds[] = {
-        {CLONE_NEWNS, "mnt"}, {CLONE_NEWPID, "pid"}, {CLONE_NEWNET, "net"},
+        {CLONE_NEWNS, "mnt"},  {CLONE_NEWPID, "pid"}, {CLONE_NEWNET, "net"},
         {CLONE_NEWIPC, "ipc"}, {CLONE_NEWUTS, "uts"}, {CLONE_NEWCGROUP, "cgroup"},
     };
 
@@ -193,7 +194,8 @@ void check_namespaces(struct doctor *d)
         int code = d->root ? try_namespace(kinds[i].flag) : 0;
 
         snprintf(name, sizeof(name), "namespace %s", kinds[i].name);
-        snprintf(fix, sizeof(fix), "sysctl user.max_%s_namespaces=100000, or a kernel with this namespace", kinds[i].name);
+        snprintf(fix, sizeof(fix), "sysctl user.max_%s_namespaces=100000, or a kernel with this namespace",
+                 kinds[i].name);
         if (!d->root)
             doctor_bad(d, CHECK_WARN, name, NEEDS_ROOT, "not checked");
         else if (code)
