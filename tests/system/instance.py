@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -70,16 +71,18 @@ def links():
 class Instance:
     """`fnrun up` on a state directory and port of its own."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, manager_options=()):
         self.bin = BUILD / "fnrun"
         self.state = Path(tempfile.mkdtemp(prefix="fnrun-test-"))
         self.state.chmod(0o755)
-        self.options = options
+        # Options for fnrund that `fnrun up` does not have are given to the warden, which `fnrun up` becomes anyway.
+        self.start_command = [BUILD / "fnrun-warden"] if manager_options else [self.bin, "up"]
+        self.options = [*options, *(f"--manager-arg={o}" for o in manager_options)]
         self.stderr = self.state.with_name(self.state.name + ".log")
         self.port = 0
         self.proc = None
         self.uid_base = None
-        self.cgroups_before = cgroups()
+        self.cgroup = None
         self.links_before = links()
 
     @property
@@ -90,7 +93,7 @@ class Instance:
         """Starts it and waits for `ready`. A second start keeps the port, so that clients stay valid."""
         with open(self.stderr, "ab") as stderr:
             self.proc = subprocess.Popen(
-                [self.bin, "up", "--state", self.state, "--listen", f"127.0.0.1:{self.port}", *self.options],
+                [*self.start_command, "--state", self.state, "--listen", f"127.0.0.1:{self.port}", *self.options],
                 stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL)
         line = self.proc.stdout.readline().decode()
         assert line.startswith("ready http://127.0.0.1:"), f"fnrun up said {line!r}\n{self.log()[-4000:]}"
@@ -105,11 +108,25 @@ class Instance:
 
     def stop(self, how=signal.SIGTERM):
         """Ends it and returns the exit status."""
+        self.remember_cgroup()
         if self.proc.poll() is None:
             self.proc.send_signal(how)
         status = self.proc.wait(START_SECONDS)
         self.proc.stdout.close()
         return status
+
+    def remember_cgroup(self):
+        """The name of the instance's cgroup, learnt from the processes in its sandboxes."""
+        for pid in self.sandboxed():
+            try:
+                name = re.search(r"/(fnrun-[0-9a-f]{16})(/|$)", Path(f"/proc/{pid}/cgroup").read_text(), re.M)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            self.cgroup = name[1] if name else self.cgroup
+
+    def sandboxed(self):
+        """pid -> process, of all that run in sandboxes: those with a uid of the instance's that isn't fnrund's."""
+        return {pid: p for pid, p in processes().items() if self.uid_base and 0 < p[1] - self.uid_base < UID_BLOCK}
 
     def restart(self, how=signal.SIGTERM):
         self.stop(how)
@@ -128,7 +145,7 @@ class Instance:
     def log(self):
         return self.stderr.read_text(errors="replace") if self.stderr.exists() else ""
 
-    def functions_log(self, name):
+    def function_log(self, name):
         path = self.state / "data" / "logs" / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
@@ -160,13 +177,9 @@ class Instance:
         found = [f"process {pid}: {p}" for pid, p in processes().items() if self.owns(p)]
         mounts = Path("/proc/self/mountinfo").read_text()
         found += [f"mount: {line}" for line in mounts.splitlines() if str(self.state) in line]
-        found += [f"cgroup: {path}" for path in cgroups() - self.cgroups_before if self.is_own_cgroup(path)]
+        found += [f"cgroup: {path}" for path in cgroups() if self.cgroup and self.cgroup in path]
         found += [f"link: {name}" for name in links() - self.links_before]
         return found
-
-    def is_own_cgroup(self, path):
-        """Cgroups carry the instance's first uid in their name, or are empty and nobody's."""
-        return f"fnrun-{self.uid_base}" in path
 
     def check_nothing_left(self):
         deadline = time.monotonic() + 5
