@@ -368,6 +368,36 @@ static int check_member(struct checker *k, const struct member *m, unsigned oper
     return 0;
 }
 
+/* Is there a member of that path, or (with a "." behind it) anything below it? */
+static bool is_known(const char *path, bool below, unsigned operation)
+{
+    size_t n = strlen(path);
+
+    for (unsigned i = 0; i < ARRAY_LEN(members); i++)
+        if (members[i].operations & operation && strncmp(members[i].path, path, n) == 0 &&
+            members[i].path[n] == (below ? '.' : '\0'))
+            return true;
+    return false;
+}
+
+/* AWS ignores members that it does not know, and so they are gone before anything is stored. Structures that the table
+ * does not look into stay whole: they are refused as a whole. */
+static void drop_unknown(cJSON *object, const char *prefix, unsigned operation)
+{
+    for (cJSON *child = object->child, *next; child; child = next) {
+        char path[100];
+
+        next = child->next;
+        snprintf(path, sizeof(path), "%s%.60s", prefix, child->string);
+        if (!is_known(path, false, operation)) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(object, child));
+        } else if (cJSON_IsObject(child) && is_known(path, true, operation)) {
+            strcat(path, ".");
+            drop_unknown(child, path, operation);
+        }
+    }
+}
+
 int lambda_check_input(struct lambda_call *c)
 {
     struct checker k = {.fault = &c->fault};
@@ -379,6 +409,8 @@ int lambda_check_input(struct lambda_call *c)
         rc = check_member(&k, &members[i], c->route->input, c->input);
     if (rc == 0)
         rc = report(&k);
+    if (rc == 0)
+        drop_unknown(c->input, "", c->route->input);
     buf_free(&k.found);
     return rc;
 }

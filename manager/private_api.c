@@ -1,0 +1,220 @@
+/*
+ * fnrun's own paths, for its command and its tests:
+ *   GET /_fnrun/ping                               a constant: what an HTTP round trip costs
+ *   GET /_fnrun/status                             counts
+ *   GET /_fnrun/logs/NAME?offset=N[&wait=S]        a function's log from offset N (negative: the last -N bytes); with
+ *                                                  `wait`, up to S seconds until there is something
+ *   GET /_fnrun/code/NAME[?sha256=HEX]             a function's zip
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../sandbox/base/fd.h"
+#include "function.h"
+#include "invoker.h"
+#include "json.h"
+#include "log_store.h"
+#include "manager.h"
+#include "package.h"
+
+#define LOG_PIECE_MAX ((size_t)1048576)
+#define LOG_POLL (100 * NSEC_PER_MSEC)
+#define LOG_WAIT_MAX_S 60L
+
+static void answer_error(struct http_request *r, unsigned status, const char *message)
+{
+    char text[200];
+
+    snprintf(text, sizeof(text), "{\"message\":\"%s\"}", message);
+    http_answer_str(r, status, "application/json", text);
+}
+
+/* The function that stands behind `prefix` in the path; NULL: answered. */
+static struct function *find_function(struct http_request *r, const char *prefix)
+{
+    const struct manager *m = r->server_ctx;
+    const char *text = r->path + strlen(prefix);
+    char name[FUNCTION_NAME_MAX + 1];
+    struct function *f = NULL;
+
+    if (http_unescape(text, strlen(text), name, sizeof(name)))
+        f = functions_find(m->functions, name);
+    if (!f)
+        answer_error(r, 404, "no such function");
+    return f;
+}
+
+static void answer_ping(struct http_request *r)
+{
+    http_answer_str(r, 200, "application/json", "{\"ping\":\"pong\"}");
+}
+
+static void answer_status(struct http_request *r)
+{
+    const struct manager *m = r->server_ctx;
+    struct invoker_stats s = {0};
+    char text[500];
+
+    invoker_stats(m->invoker, &s);
+    snprintf(text, sizeof(text),
+             "{\"functions\":%u,\"instances\":%u,\"idle\":%u,\"busy\":%u,\"starting\":%u,\"waiting\":%u,"
+             "\"cold_starts\":%llu,\"warm_starts\":%llu,\"errors\":%llu,\"timeouts\":%llu,\"throttles\":%llu}",
+             functions_count(m->functions), s.instances, s.idle, s.busy, s.starting, s.waiting,
+             (unsigned long long)s.cold_starts, (unsigned long long)s.warm_starts, (unsigned long long)s.errors,
+             (unsigned long long)s.timeouts, (unsigned long long)s.throttles);
+    http_answer_str(r, 200, "application/json", text);
+}
+
+static void answer_code(struct http_request *r)
+{
+    const struct manager *m = r->server_ctx;
+    const struct function *f = find_function(r, "/_fnrun/code/");
+    const char *digest = http_query(r, "sha256");
+    struct err e;
+    int fd;
+
+    if (!f)
+        return;
+    if (digest && strcmp(digest, f->code_digest) != 0) {
+        answer_error(r, 404, "the function has other code by now");
+        return;
+    }
+    fd = package_open(m->packages, f->code_digest, NULL, &e);
+    if (fd < 0) {
+        answer_error(r, 500, "the code cannot be read");
+        return;
+    }
+    http_set_header(r, "Content-Type", "application/zip");
+    http_answer_file(r, 200, fd, 0, f->code_bytes);
+}
+
+/* --- logs --------------------------------------------------------------------------------------------------------- */
+
+/* A reader of a log, who may wait for more. */
+struct log_reader {
+    struct http_request *request;
+    struct function_log *log;
+    char name[FUNCTION_NAME_MAX + 1];
+    int64_t offset;
+    nsec_t until;
+    struct loop_timer timer;
+};
+
+static void free_reader(struct http_request *r)
+{
+    const struct manager *m = r->server_ctx;
+    struct log_reader *reader = r->user;
+
+    loop_timer_clear(m->loop, &reader->timer);
+    log_close(reader->log);
+    free(reader);
+}
+
+static void answer_log(struct log_reader *reader)
+{
+    const struct manager *m = reader->request->server_ctx;
+    auto_buf struct buf out = {0};
+    int64_t next;
+    struct err e;
+
+    if (log_read(reader->log, reader->offset, LOG_PIECE_MAX, &out, &next, &e) < 0) {
+        answer_error(reader->request, 500, "the log cannot be read");
+        return;
+    }
+    if (out.used == 0 && clock_now() < reader->until && functions_find(m->functions, reader->name)) {
+        reader->offset = next;
+        loop_timer_set(m->loop, &reader->timer, clock_now() + LOG_POLL);
+        return;
+    }
+    http_set_headerf(reader->request, "X-Fnrun-Next-Offset", "%lld", (long long)next);
+    http_set_header(reader->request, "Content-Type", "text/plain; charset=utf-8");
+    http_answer_buf(reader->request, 200, &out);
+}
+
+static void on_poll(struct loop_timer *t)
+{
+    answer_log(container_of(t, struct log_reader, timer));
+}
+
+/* A number argument; `fallback` where it is absent. False for anything else. */
+static bool read_number(const struct http_request *r, const char *name, long long fallback, long long *ret)
+{
+    const char *text = http_query(r, name);
+    char *end;
+
+    *ret = fallback;
+    if (!text)
+        return true;
+    errno = 0;
+    *ret = strtoll(text, &end, 10);
+    return *text && !*end && errno == 0;
+}
+
+static void start_log(struct http_request *r)
+{
+    const struct function *f = find_function(r, "/_fnrun/logs/");
+    struct log_reader *reader;
+    long long offset, wait;
+    struct err e;
+
+    if (!f)
+        return;
+    if (!read_number(r, "offset", 0, &offset) || !read_number(r, "wait", 0, &wait) || wait < 0 ||
+        wait > LOG_WAIT_MAX_S) {
+        answer_error(r, 400, "offset is a number of bytes, wait one of seconds up to 60");
+        return;
+    }
+    reader = calloc(1, sizeof(*reader));
+    if (!reader || log_open(f->name, &reader->log, &e) < 0) {
+        free(reader);
+        answer_error(r, 500, "the log cannot be opened");
+        return;
+    }
+    reader->request = r;
+    reader->offset = offset;
+    reader->until = clock_now() + wait * NSEC_PER_SEC;
+    reader->timer.on_due = on_poll;
+    snprintf(reader->name, sizeof(reader->name), "%s", f->name);
+    r->user = reader;
+    r->on_free = free_reader;
+    answer_log(reader);
+}
+
+/* --- service ------------------------------------------------------------------------------------------------------ */
+
+struct private_path {
+    const char *path; /* one that ends with "/" takes a name behind it */
+    void (*serve)(struct http_request *r);
+};
+
+static const struct private_path paths[] = {
+    {"/_fnrun/ping", answer_ping},
+    {"/_fnrun/status", answer_status},
+    {"/_fnrun/logs/", start_log},
+    {"/_fnrun/code/", answer_code},
+};
+
+static void on_headers(UNUSED struct http_request *r)
+{
+}
+
+static void on_request(struct http_request *r)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
+        size_t n = strlen(paths[i].path);
+        bool named = paths[i].path[n - 1] == '/';
+
+        if (named ? strncmp(r->path, paths[i].path, n) != 0 : strcmp(r->path, paths[i].path) != 0)
+            continue;
+        if (strcmp(r->method, "GET") == 0)
+            paths[i].serve(r);
+        else
+            answer_error(r, 405, "only GET");
+        return;
+    }
+    answer_error(r, 404, "no such path");
+}
+
+const struct http_handlers private_service = {.on_headers = on_headers, .on_request = on_request};
