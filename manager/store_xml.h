@@ -2,6 +2,7 @@
 #ifndef FNRUN_STORE_XML_H
 #define FNRUN_STORE_XML_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../sandbox/base/buf.h"
