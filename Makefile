@@ -23,7 +23,6 @@ INIT_SRC := $(wildcard sandbox/init*.c)
 WARDEN_SRC := $(filter-out $(INIT_SRC),$(wildcard sandbox/*.c)) $(wildcard rootfs/*.c) $(BASE_SRC)
 MANAGER_SRC := $(wildcard manager/*.c) $(BASE_SRC)
 CLI_SRC := $(wildcard tools/*.c) $(BASE_SRC)
-INIT_BASE := $(addprefix sandbox/base/,msg.c fd.c err.c)
 
 WARDEN_LIBS = -lseccomp -lcap -lnl-route-3 -lnl-3
 MANAGER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lzip -lcrypto -lz -lexpat
@@ -51,9 +50,9 @@ $(BUILD)/fnrun-warden: $(call objects,$(WARDEN_SRC))
 $(BUILD)/fnrund: $(call objects,$(MANAGER_SRC))
 	$(CC) $(LINK) -o $@ $^ $(MANAGER_LIBS)
 
-# PID 1 of every sandbox: static, so that it needs nothing from any image; never sanitized.
-$(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC) $(INIT_BASE))
-	$(CC) -static -o $@ $^
+# PID 1 of every sandbox: static and without a C library (sandbox/init_sys.h says why); never sanitized.
+$(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC))
+	$(CC) -static -nostdlib -Wl,-z,noexecstack -o $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(dir $@)
@@ -61,7 +60,7 @@ $(BUILD)/obj/%.o: %.c
 
 $(BUILD)/init/%.o: %.c
 	@mkdir -p $(dir $@)
-	$(CC) $(ALL_CFLAGS) -D_FORTIFY_SOURCE=2 -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -ffreestanding -fno-stack-protector -fno-pie -c -o $@ $<
 
 # What stands beside the binaries when installed: the bootstraps and the image recipes.
 runtimes:

@@ -63,10 +63,14 @@ void s3_answer_empty(struct s3_request *q, unsigned status);
 /* Takes over the document. */
 void s3_answer_xml(struct s3_request *q, unsigned status, struct xml *x);
 void s3_answer_error(struct s3_request *q, enum s3_error error);
-/* Sets ETag and, where there is one, the checksum of what was written. */
 void s3_set_etag(struct s3_request *q, const char *etag);
-void s3_set_checksum(struct s3_request *q, enum checksum checksum, const char *text);
-void xml_owner(struct xml *x, const struct s3_request *q, const char *element);
+/* Where there is one. */
+void s3_set_checksum(struct s3_request *q, enum checksum checksum, bool full_object, const char *text);
+static inline const char *s3_checksum_type(bool full_object)
+{
+    return full_object ? "FULL_OBJECT" : "COMPOSITE";
+}
+void xml_owner(struct xml *x, const char *element);
 
 /* --- headers (store_headers.c) --- */
 
@@ -86,7 +90,7 @@ struct s3_range {
 /* S3_OK or S3_InvalidRange; what is no single range is as good as none. */
 enum s3_error s3_parse_range(const char *header, uint64_t object_size, struct s3_range *ret);
 
-/* A query argument that is a number: `fallback` where absent, S3_InvalidArgument where it is none up to `max`. */
+/* A query argument that is a number: `fallback` where absent, at most `max`; S3_InvalidArgument where it is none. */
 enum s3_error s3_query_number(struct s3_request *q, const char *name, unsigned fallback, unsigned max, unsigned *ret);
 static inline const char *s3_query_text(const struct s3_request *q, const char *name)
 {

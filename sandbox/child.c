@@ -30,6 +30,8 @@ static int reset_process(struct err *e)
 {
     sigset_t none;
 
+    /* The one signal that the warden ignores: the runtime must not inherit that. */
+    signal(SIGPIPE, SIG_DFL);
     /* If the warden is already gone this comes too late; fnrun-init then sees the end of its control socket. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return err_errno(e, "prctl PR_SET_PDEATHSIG");

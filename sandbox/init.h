@@ -44,7 +44,8 @@ struct init_started {
 
 struct init_failed {
     uint32_t kind;
-    int32_t code; /* errno */
+    int32_t code;       /* errno */
+    uint32_t add_errno; /* the text lacks its words: fnrun-init has no strerror */
     char text[400];
 };
 

@@ -241,7 +241,8 @@ static void on_started(struct sandbox *s, struct msg_fds *sockets)
 
 static void on_failed(struct sandbox *s, const struct init_failed *m)
 {
-    err_set(&s->failure, m->code, "%.*s", (int)sizeof(m->text), m->text);
+    err_set(&s->failure, m->code, "%.*s%s%s", (int)sizeof(m->text), m->text, m->add_errno ? ": " : "",
+            m->add_errno ? strerror(m->code) : "");
     end(s, PROTO_EXIT_KILLED, "");
 }
 

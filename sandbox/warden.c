@@ -244,8 +244,14 @@ static int run(struct warden *w, struct err *e)
 /* Descriptors and settings of whoever started this are none of its children's business. */
 static void leave_caller(void)
 {
+    sigset_t none;
+
     close_range(STDERR_FILENO + 1, ~0u, 0);
     umask(022);
+    for (int signo = 1; signo < NSIG; signo++)
+        signal(signo, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
