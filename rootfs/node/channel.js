@@ -47,11 +47,11 @@ function sendResponse(id, body) {
 }
 
 function sendError(id, error) {
-  finish(ERROR, { id, type: error.errorType }, JSON.stringify(error));
+  finish(ERROR, { id, type: String(error.errorType) }, JSON.stringify(error));
 }
 
 function sendInitError(error) {
-  send(INIT_ERROR, { type: error.errorType }, JSON.stringify(error));
+  send(INIT_ERROR, { type: String(error.errorType) }, JSON.stringify(error));
 }
 
 function finish(kind, head, body) {

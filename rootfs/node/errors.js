@@ -30,19 +30,15 @@ function isError(value) {
   return types.isNativeError(value) || value instanceof Error;
 }
 
-function stackLines(error) {
-  return (error.stack || '').split('\n');
-}
-
 // The error object for whatever has been thrown.
 function describe(error) {
   try {
     if (!isError(error)) return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
-    return { errorType: error.name, errorMessage: error.message, trace: stackLines(error) };
+    return { errorType: error.name, errorMessage: error.message, trace: error.stack.split('\n') };
   } catch {
     const errorMessage =
       'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack';
-    return { errorType: 'handled', errorMessage, trace: [] };
+    return { errorType: 'handled', errorMessage };
   }
 }
 
@@ -58,7 +54,7 @@ function toError(thrown) {
 function withDetails(key, value) {
   if (!isError(value)) return value;
   const { name: errorType, message: errorMessage, code } = value;
-  return { errorType, errorMessage, code, ...value, stack: stackLines(value) };
+  return { errorType, errorMessage, code, ...value, stack: value.stack?.split('\n') };
 }
 
 function log(title, thrown) {

@@ -30,9 +30,11 @@ function serialise(result) {
   return body;
 }
 
+// Answered: the function has given its result. Closed: the reply has been sent. A result given to the callback is
+// sent only when the event loop is empty.
 class Invocation {
-  #open = true;
-  #hasCalledBack = false;
+  #isAnswered = false;
+  #isClosed = false;
   #result = null;
   #context;
   #head;
@@ -43,31 +45,32 @@ class Invocation {
   }
 
   isOpen() {
-    return this.#open;
+    return !this.#isClosed;
   }
 
   run(handler, body) {
     try {
       const context = this.#makeContext(this.#head);
+      const { succeed, fail } = context;
       this.#context = context;
       const result = handler(JSON.parse(body), context, (error, value) => this.#callback(error, value));
-      if (typeof result?.then === 'function') result.then(context.succeed, context.fail);
+      if (typeof result?.then === 'function') result.then(succeed, fail);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  // Nothing the function started is left: what it gave to its callback is the result, if it has called it at all.
+  // Nothing the function started is left to change the result.
   onEmptyLoop() {
-    this.#succeed(this.#result);
+    if (!this.#isClosed) this.#sendResult(this.#result);
   }
 
   #makeContext(head) {
     return {
       callbackWaitsForEmptyEventLoop: true,
-      succeed: (result) => this.#succeed(result),
+      succeed: (result) => this.#done(null, result),
       fail: (error) => this.#fail(error),
-      done: (error, result) => this.#settle(error, result),
+      done: (error, result) => this.#done(error, result),
       ...FUNCTION,
       clientContext: parseIfSet(head.client_context),
       identity: parseIfSet(head.identity),
@@ -79,35 +82,40 @@ class Invocation {
   }
 
   #callback(error, result) {
-    if (this.#hasCalledBack) return;
-    this.#hasCalledBack = true;
-    const failed = error !== null && error !== undefined;
-    if (failed || !this.#context.callbackWaitsForEmptyEventLoop) this.#settle(error, result);
-    else this.#result = result;
+    const hasFailed = error !== null && error !== undefined;
+    if (hasFailed || !this.#context.callbackWaitsForEmptyEventLoop) this.#done(error, result);
+    else this.#answer(() => (this.#result = result));
   }
 
-  #settle(error, result) {
-    if (error === null || error === undefined) this.#succeed(result);
-    else this.#fail(error);
+  #done(error, result) {
+    if (error !== null && error !== undefined) this.#fail(error);
+    else this.#answer(() => this.#sendResult(result));
   }
 
-  #succeed(result) {
-    if (!this.#open) return;
+  #fail(error) {
+    this.#answer(() => this.#sendError(error ?? 'handled'));
+  }
+
+  #answer(act) {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    act();
+  }
+
+  #sendResult(result) {
     let body;
     try {
       body = serialise(result);
     } catch (error) {
-      this.#fail(error);
+      this.#sendError(error);
       return;
     }
-    this.#open = false;
+    this.#isClosed = true;
     channel.sendResponse(this.id, body);
   }
 
-  #fail(thrown) {
-    if (!this.#open) return;
-    this.#open = false;
-    const error = thrown ?? 'handled';
+  #sendError(error) {
+    this.#isClosed = true;
     errors.log('Invoke Error', error);
     channel.sendError(this.id, errors.describe(error));
   }

@@ -155,7 +155,7 @@ def test_error_details_are_logged(run):
 
 THROWN = [
     ("'text'", "string", "text"), ("5", "number", "5"), ("{ a: 1 }", "object", "[object Object]"),
-    ("null", "string", "handled"), ("undefined", "string", "handled"), ("Object.create(null)", "handled", None),
+    ("null", "string", "handled"), ("undefined", "string", "handled"),
 ]
 
 
@@ -163,10 +163,16 @@ def test_what_is_thrown_need_not_be_an_error(run):
     runtime = run("exports.handler = async (event) => { throw eval(`(${event})`); };")
     for source, kind, message in THROWN:
         error = runtime.error(source)
-        message = message or error["errorMessage"]
         assert error == {"errorType": kind, "errorMessage": message, "trace": []}
         _, details = log_details(runtime, "Invoke Error")
         assert details == {"errorType": "Error", "errorMessage": message, "stack": [f"Error: {message}"]}
+
+
+def test_errors_that_cannot_be_described(run):
+    runtime = run("exports.handler = async (event) => { throw eval(`(${event})`); };")
+    for source in ("Object.create(null)", "Object.assign(new Error(), { stack: 5 })"):
+        error = runtime.error(source)
+        assert error["errorType"] == "handled" and error["errorMessage"].startswith("callback called with Error argument")
 
 
 def test_errors_of_another_realm_and_circular_errors(run):
@@ -188,7 +194,8 @@ CALLBACKS = [
     ("callback(null, 1)", 1), ("callback(null)", None), ("callback()", None), ("context.succeed(4)", 4),
     ("context.done(null, 5)", 5), ("setTimeout(() => callback(null, 'late'), 20)", "late"),
     ("callback(null, 1); callback(null, 2)", 1), ("callback(null, undefined); callback(null, 2)", None),
-    ("1", None), ("setTimeout(() => 1, 20)", None), ("setImmediate(() => context.succeed(6)); context.succeed(7)", 7),
+    ("1", None), ("setTimeout(() => 1, 20)", None), ("context.succeed(7); context.succeed(6)", 7),
+    ("callback(null, 8); setTimeout(() => context.fail(new Error('too late')), 10)", 8),
 ]
 
 
@@ -200,7 +207,8 @@ def test_callbacks(run):
 CALLBACK_ERRORS = [
     ("callback(new Error('x'))", "Error", "x"), ("callback('s')", "string", "s"),
     ("context.fail(new RangeError('f'))", "RangeError", "f"), ("context.fail()", "string", "handled"),
-    ("context.done('e')", "string", "e"), ("throw new TypeError('sync')", "TypeError", "sync"),
+    ("context.done('e')", "string", "e"), ("throw undefined", "string", "handled"),
+    ("context.done = callback; callback('same')", "string", "same"), ("throw new TypeError('sync')", "TypeError", "sync"),
 ]
 
 
