@@ -1,11 +1,13 @@
 #include "json.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#define WANT_VALUE "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+#define TOKENS "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+#define WANT_VALUE "expected a valid value " TOKENS
 
 struct scan {
     const unsigned char *start, *p, *end;
@@ -27,9 +29,9 @@ static bool fail(struct scan *s, const char *want)
     }
     if (s->p >= s->end)
         snprintf(e->what, sizeof(e->what), "Unexpected end-of-input: %s", want);
-    else if (*s->p >= 0x80)
+    else if (*s->p >= 0xa0 || (*s->p >= 0x80 && !*want))
         snprintf(e->what, sizeof(e->what), "Invalid UTF-8 start byte 0x%x", *s->p);
-    else if (*s->p < 0x20 || *s->p == 0x7f)
+    else if (*s->p < 0x20 || *s->p >= 0x7f)
         snprintf(e->what, sizeof(e->what), "Unexpected character ((CTRL-CHAR, code %u)): %s", *s->p, want);
     else
         snprintf(e->what, sizeof(e->what), "Unexpected character ('%c' (code %u)): %s", *s->p, *s->p, want);
@@ -155,6 +157,28 @@ static bool take_number(struct scan *s)
     return true;
 }
 
+/* A word that JSON doesn't have: shown whole, as Jackson does. */
+static bool fail_word(struct scan *s)
+{
+    const char *word = (const char *)s->p;
+    unsigned bad = 0;
+    int n;
+
+    while (s->p < s->end && (isalnum(*s->p) || *s->p == '_' || *s->p == '$'))
+        s->p++;
+    n = (int)MIN((const char *)s->p - word, 60);
+    if (n == 0)
+        return fail(s, WANT_VALUE);
+    if (s->p < s->end && *s->p >= 0x80)
+        bad = *s->p++;
+    fail(s, "");
+    if (bad)
+        snprintf(s->error->what, sizeof(s->error->what), "Invalid UTF-8 start byte 0x%x", bad);
+    else
+        snprintf(s->error->what, sizeof(s->error->what), "Unrecognized token '%.*s': was expecting " TOKENS, n, word);
+    return false;
+}
+
 static bool take_word(struct scan *s)
 {
     static const char *const words[] = {"true", "false", "null"};
@@ -167,7 +191,7 @@ static bool take_word(struct scan *s)
             return true;
         }
     }
-    return fail(s, WANT_VALUE);
+    return fail_word(s);
 }
 
 /* "name" : */

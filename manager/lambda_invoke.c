@@ -68,7 +68,6 @@ static int check_header(struct lambda_call *c, const char *value, const char *me
 static void set_common_headers(struct lambda_call *c)
 {
     http_set_header(c->request, "x-amzn-RequestId", c->request_id);
-    http_set_header(c->request, "X-Amz-Executed-Version", LAMBDA_LATEST);
     http_set_header(c->request, "x-amzn-Remapped-Content-Length", "0");
 }
 
@@ -114,6 +113,7 @@ static void on_done(void *ctx, const struct invoke_result *result)
         break;
     }
     set_common_headers(c);
+    http_set_header(c->request, "X-Amz-Executed-Version", LAMBDA_LATEST);
     add_tail(c, result);
     add_start(c, result);
     http_set_header(c->request, "Content-Type", "application/json");

@@ -75,3 +75,11 @@ void xml_owner(struct xml *x, const char *element)
     xml_text(x, "DisplayName", "fnrun");
     xml_close(x, element);
 }
+
+void xml_checksum(struct xml *x, enum checksum checksum, bool full_object, const char *text)
+{
+    if (checksum == CHECKSUM_NONE || !text[0])
+        return;
+    xml_text(x, checksum_kinds[checksum].xml, text);
+    xml_text(x, "ChecksumType", s3_checksum_type(full_object));
+}

@@ -5,6 +5,7 @@
 #include "http.h"
 #include "manager.h"
 #include "store_body.h"
+#include "store_bucket.h"
 #include "store_job.h"
 #include "store_upload.h"
 #include "store_xml.h"
@@ -71,6 +72,13 @@ static inline const char *s3_checksum_type(bool full_object)
     return full_object ? "FULL_OBJECT" : "COMPOSITE";
 }
 void xml_owner(struct xml *x, const char *element);
+void xml_checksum(struct xml *x, enum checksum checksum, bool full_object, const char *text);
+
+/* --- paths (store_api.c) --- */
+
+/* Percent-decoded; "bucket/key" without a slash in front. */
+enum s3_error s3_decode_path(const char *path, size_t size, char bucket[STORE_BUCKET_MAX + 1],
+                             char key[STORE_KEY_MAX + 1]);
 
 /* --- headers (store_headers.c) --- */
 

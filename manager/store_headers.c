@@ -52,14 +52,10 @@ static void keep_encoding(struct collector *c, const char *name, const char *val
     auto_buf struct buf rest = {0};
     struct err e;
 
-    while (*value) {
-        size_t size = strcspn(value, ","), next = size + (value[size] != '\0');
-
-        while (size > 0 && (*value == ' ' || *value == '\t'))
-            value++, size--, next--;
-        if (size > 0 && strncasecmp(value, "aws-chunked", 11) != 0)
-            buf_addf(&rest, &e, "%s%.*s", rest.used ? "," : "", (int)size, value);
-        value += next;
+    for (const char *p = value; *p; p += strcspn(p, ",")) {
+        p += strspn(p, ", \t");
+        if (*p && strncasecmp(p, "aws-chunked", 11) != 0)
+            buf_addf(&rest, &e, "%s%.*s", rest.used ? "," : "", (int)strcspn(p, ","), p);
     }
     if (rest.used)
         keep(c, name, rest.data, rest.used);

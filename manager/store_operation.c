@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "store_api.h"
-#include "store_bucket.h"
 
 struct subresource {
     enum s3_level level;

@@ -57,7 +57,7 @@ static const char *entity_of(char c)
 
 /* Control characters become references, as in S3. XML 1.0 has no way to write most of them: clients that care ask for
  * encoding-type=url. */
-static void add_escaped(struct xml *x, const char *text)
+void xml_content(struct xml *x, const char *text)
 {
     for (const char *p = text; *p && !x->err.code; p++) {
         const char *entity = entity_of(*p);
@@ -74,7 +74,7 @@ static void add_escaped(struct xml *x, const char *text)
 void xml_text(struct xml *x, const char *name, const char *text)
 {
     xml_open(x, name);
-    add_escaped(x, text);
+    xml_content(x, text);
     xml_close(x, name);
 }
 

@@ -18,6 +18,8 @@ struct xml {
 void xml_begin(struct xml *x, const char *root, const char *ns);
 void xml_open(struct xml *x, const char *name);
 void xml_close(struct xml *x, const char *name);
+/* Text inside the open element, escaped. */
+void xml_content(struct xml *x, const char *text);
 /* Whole elements. */
 void xml_text(struct xml *x, const char *name, const char *text);
 void xml_uint(struct xml *x, const char *name, uint64_t value);

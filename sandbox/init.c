@@ -102,18 +102,19 @@ static int read_spec(struct init_runtime *r, struct init_failure *f)
     return 0;
 }
 
-/* The Runtime API's socket: bound here, in the sandbox's network namespace, served by fnrund outside. */
-static int listen_api(struct sockets *sockets, struct init_failure *f)
+/* The sockets of Runtime API and AWS endpoint: bound here, in the sandbox's network namespace, served by fnrund
+ * outside. */
+static int listen_on(uint16_t port, struct sockets *sockets, struct init_failure *f)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(INIT_API_PORT),
+                                  .sin_port = htons(port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     long fd = SYS(socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc;
 
     if (fd < 0)
-        return init_fail(f, fd, "make the Runtime API's socket");
+        return init_fail(f, fd, "make a listening socket");
     if ((rc = SYS(bind, fd, &address, sizeof(address))) < 0 || (rc = SYS(listen, fd, 128)) < 0)
-        return init_fail(f, rc, "listen for the Runtime API");
+        return init_fail(f, rc, "listen in the sandbox");
     sockets->fd[sockets->count++] = (int)fd;
     return 0;
 }
@@ -123,7 +124,7 @@ static int make_sockets(struct init_runtime *r, struct sockets *sockets, struct 
     int pair[2];
     long rc;
 
-    if (listen_api(sockets, f) < 0)
+    if (listen_on(INIT_API_PORT, sockets, f) < 0 || listen_on(INIT_AWS_PORT, sockets, f) < 0)
         return -1;
     if (!(r->spec->flags & PROTO_WITH_CHANNEL))
         return 0;

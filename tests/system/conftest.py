@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import subprocess
 import zipfile
+from pathlib import Path
 
 import boto3
 import pytest
@@ -86,6 +88,14 @@ def make_zip(files):
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return out.getvalue()
+
+
+def compile_static(name, tmp_path_factory):
+    """A static program from tests/system/programs, to be packed into a function."""
+    program = tmp_path_factory.mktemp("program") / Path(name).stem
+    source = Path(__file__).parent / "programs" / name
+    subprocess.run(["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", "-static", "-o", program, source], check=True)
+    return program
 
 
 def create_function(client, name, files, runtime="python3.13", handler="app.handler", **kw):
