@@ -30,15 +30,17 @@ function isError(value) {
   return types.isNativeError(value) || value instanceof Error;
 }
 
+const UNREADABLE =
+  'callback called with Error argument, but there was a problem while retrieving one or more of its ' +
+  'message, name, and stack';
+
 // The error object for whatever has been thrown.
 function describe(error) {
   try {
     if (!isError(error)) return { errorType: typeof error, errorMessage: error.toString(), trace: [] };
     return { errorType: error.name, errorMessage: error.message, trace: error.stack.split('\n') };
   } catch {
-    const errorMessage =
-      'callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack';
-    return { errorType: 'handled', errorMessage };
+    return { errorType: 'handled', errorMessage: UNREADABLE };
   }
 }
 

@@ -36,7 +36,8 @@ MODULES = {
     "es.mjs": "import fs from 'fs'; await 1; export const handler = async () => typeof fs.readFileSync;",
     "common.cjs": "exports.handler = async () => 'cjs';",
     "typed/package.json": '{"type": "module"}',
-    "typed/in/es.js": "export const handler = async () => import.meta.url; export default { f: async () => 'default' };",
+    "typed/in/es.js": "export const handler = async () => import.meta.url;"
+    "export default { f: async () => 'default' };",
     "typed/node_modules/p/index.js": "",
     "sub.x/deep/file.js": "exports.handler = async () => __filename;",
     "plain": "exports.handler = async () => 'no extension';",
@@ -146,7 +147,8 @@ def test_error_object_and_its_log_record(run):
 
 def test_error_details_are_logged(run):
     runtime = run(ASYNC)
-    source = "throw Object.assign(new TypeError('t'), { name: 'Näme', code: 'C', extra: { x: 1 }, cause: new Error('c') })"
+    details = "{ name: 'Näme', code: 'C', extra: { x: 1 }, cause: new Error('c') }"
+    source = f"throw Object.assign(new TypeError('t'), {details})"
     assert runtime.error(source)["errorType"] == "Näme"
     _, details = log_details(runtime, "Invoke Error")
     assert list(details) == ["errorType", "errorMessage", "code", "name", "extra", "cause", "stack"]
@@ -172,7 +174,8 @@ def test_errors_that_cannot_be_described(run):
     runtime = run("exports.handler = async (event) => { throw eval(`(${event})`); };")
     for source in ("Object.create(null)", "Object.assign(new Error(), { stack: 5 })"):
         error = runtime.error(source)
-        assert error["errorType"] == "handled" and error["errorMessage"].startswith("callback called with Error argument")
+        assert error["errorType"] == "handled"
+        assert error["errorMessage"].startswith("callback called with Error argument")
 
 
 def test_errors_of_another_realm_and_circular_errors(run):
@@ -208,7 +211,8 @@ CALLBACK_ERRORS = [
     ("callback(new Error('x'))", "Error", "x"), ("callback('s')", "string", "s"),
     ("context.fail(new RangeError('f'))", "RangeError", "f"), ("context.fail()", "string", "handled"),
     ("context.done('e')", "string", "e"), ("throw undefined", "string", "handled"),
-    ("context.done = callback; callback('same')", "string", "same"), ("throw new TypeError('sync')", "TypeError", "sync"),
+    ("context.done = callback; callback('same')", "string", "same"),
+    ("throw new TypeError('sync')", "TypeError", "sync"),
 ]
 
 
@@ -240,7 +244,10 @@ def test_promise_that_is_never_settled(run):
 
 
 def test_results_of_an_earlier_invocation_are_dropped(run):
-    runtime = run("let old; exports.handler = (e, c, cb) => { if (e) { old = cb; c.succeed(1); } else { old(null, 'x'); cb(null, 2); } };")
+    runtime = run("""let old;
+exports.handler = (event, context, callback) => {
+  if (event) { old = callback; context.succeed(1); } else { old(null, 'x'); callback(null, 2); }
+};""")
     assert runtime.result(1) == 1
     assert runtime.result(0) == 2
 
@@ -314,8 +321,8 @@ def test_console(run):
 
 
 def test_output_larger_than_the_pipe_comes_before_the_reply(run):
-    source = "exports.handler = async (big) => { process.stdout.write(big); console.log(big); process.stdout.write('end'); };"
-    runtime = run(source)
+    output = "process.stdout.write(big); console.log(big); process.stdout.write('end');"
+    runtime = run(f"exports.handler = async (big) => {{ {output} }};")
     big = "x" * 300000
     runtime.send(json.dumps(big).encode())
     seen = ""
@@ -326,6 +333,7 @@ def test_output_larger_than_the_pipe_comes_before_the_reply(run):
 
 
 def test_listeners_do_not_pile_up(run):
-    runtime = run("exports.handler = async (n) => { await new Promise(setImmediate); return process.listenerCount('beforeExit') + n; };")
+    result = "process.listenerCount('beforeExit') + n"
+    runtime = run(f"exports.handler = async (n) => {{ await new Promise(setImmediate); return {result}; }};")
     first = runtime.result(0)
     assert [runtime.result(n) for n in range(50)] == [first + n for n in range(50)]

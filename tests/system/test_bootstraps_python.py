@@ -44,10 +44,12 @@ def test_a_module_called_bootstrap_or_errors_is_the_functions_own(run):
 
 
 INIT_ERRORS = [
-    ("app", "", "Runtime.MalformedHandlerName", "Bad handler 'app': not enough values to unpack (expected 2, got 1)", []),
+    ("app", "", "Runtime.MalformedHandlerName",
+     "Bad handler 'app': not enough values to unpack (expected 2, got 1)", []),
     ("app.nope", "", "Runtime.HandlerNotFound", "Handler 'nope' missing on module 'app'", []),
     ("nope.handler", "", "Runtime.ImportModuleError", "Unable to import module 'nope': No module named 'nope'", []),
-    ("app.handler", "import gone", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'gone'", []),
+    ("app.handler", "import gone", "Runtime.ImportModuleError",
+     "Unable to import module 'app': No module named 'gone'", []),
     ("app.handler", "\n\ndef handler(e, c) return 1\n", "Runtime.UserCodeSyntaxError",
      "Syntax error in module 'app': expected ':' (app.py, line 3)",
      ['  File "/var/task/app.py" Line 3\n    def handler(e, c) return 1\n']),
@@ -66,7 +68,8 @@ def test_init_errors(run, handler, source, kind, message, stack):
 def test_exception_in_the_module(run):
     error = run("print('before')\nraise ValueError('at init')").init_error()
     assert (error["errorType"], error["errorMessage"], error["requestId"]) == ("ValueError", "at init", "")
-    assert error["stackTrace"][-1] == '  File "/var/task/app.py", line 2, in <module>\n    raise ValueError(\'at init\')\n'
+    place, source = '  File "/var/task/app.py", line 2, in <module>\n', "    raise ValueError('at init')\n"
+    assert error["stackTrace"][-1] == place + source
     assert "/var/runtime" not in "".join(error["stackTrace"])
 
 
@@ -156,7 +159,8 @@ def test_error_object_and_its_log_record(run):
     }
     assert runtime.logs_now() == (
         '[ERROR] Mine: bäd\rTraceback (most recent call last):\r\xa0\xa0File "/var/task/app.py", line 7, in handler\r'
-        '\xa0\xa0\xa0\xa0inner(event)\r\xa0\xa0File "/var/task/app.py", line 5, in inner\r\xa0\xa0\xa0\xa0raise eval(name)\n'
+        '\xa0\xa0\xa0\xa0inner(event)\r\xa0\xa0File "/var/task/app.py", line 5, in inner\r'
+        '\xa0\xa0\xa0\xa0raise eval(name)\n'
     )
 
 
@@ -267,7 +271,8 @@ def test_path_begins_with_task_and_layers(run):
 
 
 def test_path_files_of_the_function_are_read(run):
-    runtime = run({"app.py": "import extra\ndef handler(e, c): return extra.X", "lib/extra.py": "X = 5", "a.pth": "lib\n"})
+    source = "import extra\ndef handler(e, c): return extra.X"
+    runtime = run({"app.py": source, "lib/extra.py": "X = 5", "a.pth": "lib\n"})
     assert runtime.result() == 5
 
 

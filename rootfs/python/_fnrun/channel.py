@@ -21,7 +21,7 @@ def open_channel(fd):
 
 def receive():
     """The next invocation: its head as a dict, its body as bytes."""
-    data = os.read(_fd, _READ_BYTES)
+    data = _read(_READ_BYTES)
     while len(data) < _HEADER.size:
         data += _read(_READ_BYTES)
     _, head_bytes, body_bytes = _HEADER.unpack_from(data)
@@ -39,7 +39,7 @@ def send(kind, head, body=b""):
         sent = os.write(_fd, frame)
         if sent < len(frame):
             _send_rest(memoryview(frame)[sent:])
-    except BrokenPipeError:
+    except ConnectionError:
         os._exit(0)
 
 
@@ -57,7 +57,10 @@ def _complete(data, missing):
 
 
 def _read(limit):
-    data = os.read(_fd, limit)
+    try:
+        data = os.read(_fd, limit)
+    except ConnectionError:
+        data = b""
     if not data:
         # The manager has gone or has no more work. The sandbox goes with us: none of the function's exit
         # handlers or threads may delay that.

@@ -47,9 +47,6 @@ class ClientContext(_Record):
             self.client = Client(self.client)
 
 
-_NO_IDENTITY = {}
-
-
 def _identity(cognito):
     return CognitoIdentity(
         {
@@ -71,7 +68,7 @@ class LambdaContext:
         self.function_version = _VERSION
         self.invoked_function_arn = head["arn"]
         self.client_context = None if client_context is None else ClientContext(client_context)
-        self.identity = CognitoIdentity(_NO_IDENTITY) if identity is None else _identity(identity)
+        self.identity = _identity(identity or {})
         self.tenant_id = None
         self._epoch_deadline_time_in_ms = head["deadline_ms"]
 
