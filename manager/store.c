@@ -140,8 +140,8 @@ static int is_named(struct store *s, const char *file, struct err *e)
     auto_stmt sqlite3_stmt *stmt = NULL;
 
     if (db_prepare(s->db, &stmt, e,
-                   "SELECT 1 FROM store_object WHERE file = ?1 UNION ALL SELECT 1 FROM store_part WHERE file = ?1",
-                   "t", file) < 0)
+                   "SELECT 1 FROM store_object WHERE file = ?1 UNION ALL SELECT 1 FROM store_part WHERE file = ?1", "t",
+                   file) < 0)
         return -e->code;
     return db_step(s->db, stmt, e);
 }

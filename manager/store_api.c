@@ -18,20 +18,20 @@
 /* Keys are UTF-8, as in S3: anything else could not be listed in XML. */
 static bool is_utf8(const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
-        unsigned more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : 3;
-        uint32_t value = *p & (0x7f >> (more ? more + 1 : 0));
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000}; /* that needs so many bytes */
 
-        if (more == 3 && (*p < 0xf0 || *p > 0xf4))
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        unsigned ones = (unsigned)__builtin_clz(~((unsigned)*p << 24));
+        uint32_t value = *p & (0x7fU >> ones);
+
+        if (ones == 1 || ones > 4)
             return false;
-        for (p++; more > 0 && (*p & 0xc0) == 0x80; more--, p++) {
-            value = value << 6 | (*p & 0x3f);
-            /* Behind the second byte, overlong forms, surrogates and what is above U+10FFFF show. */
-            if ((more == 2 && value < 0x20) || (more == 2 && value >= 0x360 && value < 0x380) ||
-                (more == 3 && (value < 0x10 || value >= 0x110)))
+        for (unsigned i = 1; i < ones; i++) {
+            if ((*++p & 0xc0) != 0x80)
                 return false;
+            value = value << 6 | (*p & 0x3f);
         }
-        if (more > 0)
+        if (value < least[ones] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
             return false;
     }
     return true;

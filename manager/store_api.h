@@ -52,8 +52,8 @@ struct s3_operation {
 /* The operation that a request asks for; NULL with q->fault set where there is none. */
 const struct s3_operation *s3_find_operation(struct s3_request *q, enum s3_level level);
 
-#define OPERATION(method, level, query, header, body, check, run)                                                      \
-    enum s3_error check(struct s3_request *q);                                                                         \
+#define OPERATION(method, level, query, header, body, check, run) \
+    enum s3_error check(struct s3_request *q);                    \
     enum s3_error run(struct s3_request *q);
 #include "store_operation.def"
 #undef OPERATION
@@ -109,10 +109,13 @@ static inline const char *s3_query_text(const struct s3_request *q, const char *
 
 /* --- writing (store_write.c) --- */
 
+struct store_upload_ref s3_upload_ref(const struct s3_request *q);
+
 /* Creates q->file. */
 enum s3_error s3_open_file(struct s3_request *q);
 /* Finishes q->file as q->job says (pieces, sums) and calls `done`, now or later. */
-enum s3_error s3_start_job(struct s3_request *q, uint64_t bytes, void (*done)(struct job *j, const struct job_result *));
+enum s3_error s3_start_job(struct s3_request *q, uint64_t bytes,
+                           void (*done)(struct job *j, const struct job_result *));
 /* In `done`: did the job fail? Then the request has been answered. */
 bool s3_job_failed(struct s3_request *q, const struct job_result *result);
 /* The source that x-amz-copy-source names, if the conditions of the request let it be read. */

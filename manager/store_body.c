@@ -73,8 +73,9 @@ static enum s3_error claim_checksums(struct s3_body *b, const struct http_reques
             return b->fault->error;
     }
     if (algorithm && !b->claims.checksum_sent)
-        return s3_fault_set(b->fault, S3_InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding "
-                                                         "x-amz-checksum-* or x-amz-trailer headers were found.");
+        return s3_fault_set(b->fault, S3_InvalidRequest,
+                            "x-amz-sdk-checksum-algorithm specified, but no corresponding "
+                            "x-amz-checksum-* or x-amz-trailer headers were found.");
     if (algorithm && checksum_by_name(algorithm) != b->claims.checksum)
         return s3_fault_set(b->fault, S3_InvalidRequest, "Value for x-amz-sdk-checksum-algorithm header is invalid.");
     return S3_OK;
@@ -84,8 +85,8 @@ static enum s3_error claim_payload(struct s3_body *b, const struct http_request 
 {
     const char *payload = http_header(r, "x-amz-content-sha256"), *encoding = http_header(r, "Content-Encoding");
 
-    b->framed = (payload && strncmp(payload, "STREAMING-", 10) == 0) ||
-                (encoding && strcasestr(encoding, "aws-chunked"));
+    b->framed =
+        (payload && strncmp(payload, "STREAMING-", 10) == 0) || (encoding && strcasestr(encoding, "aws-chunked"));
     if (!payload || b->framed || strcmp(payload, "UNSIGNED-PAYLOAD") == 0)
         return S3_OK;
     if (strlen(payload) != 64 || strspn(payload, "0123456789abcdefABCDEF") != 64)

@@ -23,7 +23,7 @@ struct s3_body_claims {
 
 struct s3_body {
     /* The owner's to set. */
-    uint64_t max; /* bytes */
+    uint64_t max;      /* bytes */
     bool own_checksum; /* do x-amz-checksum-* headers speak of this body? */
     int (*sink)(struct s3_body *b, const char *data, size_t size, struct err *e);
     struct s3_fault *fault; /* where it tells what is wrong */

@@ -16,14 +16,16 @@ static bool has_edge(const char *name, const char *prefix, const char *suffix)
 /* The rules of S3's general purpose buckets. */
 bool store_bucket_name_ok(const char *name)
 {
-    static const char *const reserved[][2] = {{"xn--", ""}, {"sthree-", ""}, {"amzn-s3-demo-", ""}, {"", "-s3alias"},
-                                              {"", "--ol-s3"}, {"", ".mrap"}, {"", "--x-s3"}, {"", "--table-s3"}};
+    static const char *const reserved[][2] = {{"xn--", ""},     {"sthree-", ""},   {"amzn-s3-demo-", ""},
+                                              {"", "-s3alias"}, {"", "--ol-s3"},   {"", ".mrap"},
+                                              {"", "--x-s3"},   {"", "--table-s3"}};
     size_t size = strlen(name);
     struct in_addr addr;
 
     if (size < 3 || size > STORE_BUCKET_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") != size)
         return false;
-    if (strchr(".-", name[0]) || strchr(".-", name[size - 1]) || strstr(name, "..") || inet_pton(AF_INET, name, &addr) == 1)
+    if (strchr(".-", name[0]) || strchr(".-", name[size - 1]) || strstr(name, "..") ||
+        inet_pton(AF_INET, name, &addr) == 1)
         return false;
     for (unsigned i = 0; i < ARRAY_LEN(reserved); i++)
         if (has_edge(name, reserved[i][0], reserved[i][1]))

@@ -120,6 +120,13 @@ void hex_encode(const unsigned char *data, size_t size, char *ret)
     ret[2 * size] = '\0';
 }
 
+void hex_decode(const char *text, unsigned char *ret, size_t size)
+{
+    memset(ret, 0, size);
+    for (size_t i = 0; i < size && sscanf(text + 2 * i, "%2hhx", &ret[i]) == 1; i++)
+        ;
+}
+
 bool digest_from_base64(const char *text, unsigned char ret[CHECKSUM_BYTES_MAX], size_t size)
 {
     unsigned char raw[CHECKSUM_BYTES_MAX + 6];

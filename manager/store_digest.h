@@ -37,7 +37,7 @@ enum checksum checksum_by_name(const char *name);
 #define CHECKSUM_BYTES_MAX 64
 #define CHECKSUM_TEXT_SIZE (BASE64_SIZE(CHECKSUM_BYTES_MAX) + sizeof("-10000"))
 #define MD5_BYTES 16
-#define HEX_SIZE(bytes) ((bytes) * 2 + 1)
+#define HEX_SIZE(bytes) ((bytes)*2 + 1)
 
 struct digest {
     enum checksum checksum;
@@ -55,6 +55,8 @@ int digest_md5(struct digest *d, unsigned char ret[MD5_BYTES], struct err *e);
 int digest_payload_hex(struct digest *d, char ret[HEX_SIZE(32)], struct err *e);
 int digest_checksum(struct digest *d, unsigned char ret[CHECKSUM_BYTES_MAX], struct err *e);
 
+/* `text` has 2 * `size` digits at least. */
+void hex_decode(const char *text, unsigned char *ret, size_t size);
 void hex_encode(const unsigned char *data, size_t size, char *ret);
 /* False where `text` isn't exactly `size` bytes in base64. */
 bool digest_from_base64(const char *text, unsigned char ret[CHECKSUM_BYTES_MAX], size_t size);

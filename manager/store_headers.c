@@ -9,9 +9,12 @@
 #define METADATA_PREFIX "x-amz-meta-"
 #define METADATA_MAX 2048 /* bytes of names and values together, as in S3 */
 
-static const char *const kept[] = {"Cache-Control", "Content-Disposition",
-                                   "Content-Encoding", "Content-Language",
-                                   "Content-Type", "Expires",
+static const char *const kept[] = {"Cache-Control",
+                                   "Content-Disposition",
+                                   "Content-Encoding",
+                                   "Content-Language",
+                                   "Content-Type",
+                                   "Expires",
                                    "x-amz-website-redirect-location"};
 
 struct collector {

@@ -99,8 +99,7 @@ enum s3_error store_object_check(struct store *s, const char *bucket, const char
 }
 
 enum s3_error store_object_put_row(struct store *s, const char *bucket, const char *key, const struct store_object *o,
-                                   const struct store_condition *condition, char ret_old[STORE_ID_SIZE],
-                                   struct err *e)
+                                   const struct store_condition *condition, char ret_old[STORE_ID_SIZE], struct err *e)
 {
     enum s3_error error = check_place(s, bucket, key, condition, ret_old, e);
 

@@ -17,7 +17,7 @@
 struct store_object {
     char file[STORE_ID_SIZE];
     uint64_t size;
-    nsec_t modified; /* wall clock */
+    nsec_t modified;            /* wall clock */
     char etag[STORE_ETAG_SIZE]; /* without quotes */
     enum checksum checksum;
     bool full_object; /* the checksum is over the bytes; else over the checksums of the parts, "...-N" */
@@ -50,11 +50,9 @@ enum s3_error store_object_put(struct store *s, const char *bucket, const char *
                                const struct store_condition *condition, struct err *e);
 /* The same inside a transaction: when it is committed, the caller removes the file `ret_old`. */
 enum s3_error store_object_put_row(struct store *s, const char *bucket, const char *key, const struct store_object *o,
-                                   const struct store_condition *condition, char ret_old[STORE_ID_SIZE],
-                                   struct err *e);
+                                   const struct store_condition *condition, char ret_old[STORE_ID_SIZE], struct err *e);
 /* Deletes all of `keys` or, on failure, none; a key without an object counts as deleted. */
-enum s3_error store_object_delete(struct store *s, const char *bucket, char *const *keys, size_t count,
-                                  struct err *e);
+enum s3_error store_object_delete(struct store *s, const char *bucket, char *const *keys, size_t count, struct err *e);
 
 /* --- listing (store_list.c) --- */
 

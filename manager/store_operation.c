@@ -17,8 +17,7 @@ static const struct subresource subresources[] = {
 };
 
 static const struct s3_operation operations[] = {
-#define OPERATION(method, level, query, header, body, check, run)                                                      \
-    {method, level, query, header, body, check, run},
+#define OPERATION(method, level, query, header, body, check, run) {method, level, query, header, body, check, run},
 #include "store_operation.def"
 #undef OPERATION
 };

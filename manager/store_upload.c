@@ -194,8 +194,8 @@ enum s3_error store_part_list(struct store *s, const char *upload_id, unsigned a
 
 /* `end`: above all keys that begin with the prefix. An empty after_id passes over all uploads of after_key, as no id
  * is above "~". */
-static int prepare_list(struct store *s, sqlite3_stmt **stmt, const struct store_upload_query *q,
-                        const struct buf *end, struct err *e)
+static int prepare_list(struct store *s, sqlite3_stmt **stmt, const struct store_upload_query *q, const struct buf *end,
+                        struct err *e)
 {
     const char *after_id = q->after_key[0] && !q->after_id[0] ? "~" : q->after_id;
 

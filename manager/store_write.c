@@ -93,8 +93,9 @@ static enum s3_error parse_source(struct s3_request *q, char bucket[STORE_BUCKET
         return S3_NoSuchVersion;
     if (error == S3_OK && key[0])
         return S3_OK;
-    return s3_fault_set(&q->fault, S3_InvalidArgument, "Copy Source must mention the source bucket and key: "
-                                                       "sourcebucket/sourcekey");
+    return s3_fault_set(&q->fault, S3_InvalidArgument,
+                        "Copy Source must mention the source bucket and key: "
+                        "sourcebucket/sourcekey");
 }
 
 enum s3_error s3_find_source(struct s3_request *q, struct store_object *ret, bool *ret_is_target)
