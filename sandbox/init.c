@@ -33,7 +33,7 @@ static char runtime_stack[16384] __attribute__((aligned(16)));
 
 /* What goes to the warden with INIT_STARTED: the API's socket, the manager's end of the channel. */
 struct sockets {
-    int fd[2];
+    int fd[3];
     unsigned count;
 };
 
