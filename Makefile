@@ -69,6 +69,7 @@ runtimes:
 	@cp -r rootfs/python rootfs/node $(BUILD)/runtimes/
 	@cp -r images $(BUILD)/images
 	@chmod -R a+rX $(BUILD)/runtimes $(BUILD)/images
+	@tools/dev/precompile $(BUILD)/runtimes/python
 
 # A unit test's first line, `// links: a.c b.c -lfoo`, names what it is linked with, from the top of the tree.
 unit_links = $(shell sed -n '1s,^// links: *,,p' $(1))

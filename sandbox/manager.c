@@ -1,6 +1,7 @@
 #include "manager.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,19 +35,29 @@ static int become_manager(const struct manager *m, int peer, pid_t warden, struc
 {
     const int place[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, peer, m->listener};
 
+    int program;
+
     _Static_assert(PROTO_WARDEN_FD == 3 && PROTO_LISTEN_FD == 4, "the order in place[]");
     reset_signals();
     umask(077);
     if (chdir(m->cwd) < 0)
         return err_errno(e, "chdir %s", m->cwd);
-    if (fd_place(place, ARRAY_LEN(place), NULL, e) < 0 || caps_become(m->ids.manager_uid, m->ids.manager_gid, e) < 0)
+    if (fd_place(place, ARRAY_LEN(place), NULL, e) < 0)
+        return -e->code;
+    /* Opened while the folders on the way may be searched: a clone under /root is closed to the manager's user. */
+    program = open(m->argv[0], O_PATH | O_CLOEXEC);
+    if (program < 0)
+        return err_errno(e, "open %s", m->argv[0]);
+    if (caps_become(m->ids.manager_uid, m->ids.manager_gid, e) < 0)
         return -e->code;
     /* After the change of uid, which would clear it. A warden that died before this line can't send the signal any more. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return err_errno(e, "prctl PR_SET_PDEATHSIG");
     if (getppid() != warden)
         _exit(1);
-    execv(m->argv[0], m->argv);
+    execveat(program, "", m->argv, environ, AT_EMPTY_PATH);
+    if (errno == ENOENT) /* a script: its interpreter can't read what closes at exec */
+        execv(m->argv[0], m->argv);
     return err_errno(e, "exec %s", m->argv[0]);
 }
 

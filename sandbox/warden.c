@@ -83,7 +83,7 @@ static void name_manager_argv(struct warden *w)
 {
     const struct option_list *more = &w->options.manager_args;
     char **p = w->manager_argv;
-    const char *const fixed[] = {w->fnrund,    "--data",     w->state.data,   "--images",        w->images,
+    const char *const fixed[] = {w->fnrund,    "--data",     ".", /* its working directory */   "--images",        w->images,
                                  "--runtimes", w->runtimes, "--listen-name", w->options.listen};
 
     _Static_assert(ARRAY_LEN(fixed) + OPTIONS_MANAGER_ARGS_MAX < MANAGER_ARGV_MAX, "room for all arguments");

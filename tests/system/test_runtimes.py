@@ -52,7 +52,7 @@ def do_raise(event, context):
 
 def do_log(event, context):
     print("printed line")
-    sys.stderr.write("line on stderr\\\\n")
+    sys.stderr.write("line on stderr\\n")
     logging.info("logged line")
     return "ok"
 
@@ -108,7 +108,7 @@ const actions = {
   throw_text: () => { throw 'just text' },
   reject_later: async () => { Promise.reject(new Unhappy('nobody listens')); await new Promise(f => setTimeout(f, 500)) },
   log: () => {
-    process.stdout.write('printed line\\\\n'); process.stderr.write('line on stderr\\\\n')
+    process.stdout.write('printed line\\n'); process.stderr.write('line on stderr\\n')
     console.log('logged line %d', 7)
     return 'ok'
   },
