@@ -3,6 +3,7 @@
  * no_new_privs; descriptors 0-2, the warden's socket and the API's listening socket. It trusts nothing it reads.
  */
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -41,8 +42,14 @@ static void on_retired(void *ctx, struct function *f)
 
 static int enter_data_dir(struct manager *m, struct err *e)
 {
+    char path[PATH_MAX];
+
     if (chdir(m->config.data_dir) < 0)
         return err_errno(e, "%s", m->config.data_dir);
+    /* SQLite goes by absolute paths, whatever the working directory allows. */
+    if (!getcwd(path, sizeof(path)) || access(path, R_OK | W_OK | X_OK) < 0)
+        return err_errno(e, "state directory: user %u can't get there; make every folder above it searchable (chmod o+x)",
+                         (unsigned)getuid());
     if (mkdir("logs", 0700) < 0 && errno != EEXIST)
         return err_errno(e, "%s/logs", m->config.data_dir);
     return 0;
