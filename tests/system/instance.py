@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,8 +147,20 @@ class Instance:
         return self.stderr.read_text(errors="replace") if self.stderr.exists() else ""
 
     def function_log(self, name):
-        path = self.state / "data" / "logs" / f"{name}.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        """A function's whole log; "" where it has none."""
+        return self.cli("logs", name).stdout
+
+    def status(self):
+        """What fnrund counts: instances, idle, busy, ..."""
+        with urllib.request.urlopen(self.endpoint + "/_fnrun/status") as answer:
+            return json.load(answer)
+
+    def wait_idle(self):
+        """Until every sandbox waits for work: a runtime may need a moment between its answer and its next request."""
+        def idle():
+            status = self.status()
+            return status["instances"] == status["idle"] and status["waiting"] == 0
+        wait_until(idle, what="all sandboxes to be idle")
 
     def cli(self, *args, **kw):
         """Runs the fnrun command against this instance."""

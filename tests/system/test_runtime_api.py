@@ -50,12 +50,13 @@ def test_static_program_answers_an_error(make_function, invoke, static_runtime):
     assert invoke(name, {}).value["calls"] == 2
 
 
-def test_hello_shell_example(make_function, invoke):
+def test_hello_shell_example(make_function, invoke, fnrun):
     bootstrap = (ROOT / "tools/examples/hello-shell/bootstrap").read_bytes()
     name = make_function("hello-shell", {"bootstrap": bootstrap}, **CUSTOM)
     for calls in (1, 2):
         value = invoke(name, {"name": "Ada"}).value
         assert value["hello"] == "Ada" and value["calls"] == calls and value["from"].startswith("bash 5")
+        fnrun.wait_idle()
 
 
 def test_environment_and_place(make_function, invoke):
@@ -107,7 +108,7 @@ def test_wrong_requests(make_function, invoke):
             assert json.loads(body)["errorMessage"], name
 
 
-def test_second_response(make_function, invoke):
+def test_second_response(make_function, invoke, fnrun):
     code = BASH + r'''
 said='"first"'
 while next; do
@@ -117,6 +118,7 @@ while next; do
 done'''
     name = make_function("second-response", {"bootstrap": code}, **CUSTOM)
     assert invoke(name).value == "first"
+    fnrun.wait_idle()
     first, second = invoke(name).value
     assert first == '202 {"status":"OK"}'
     assert second.startswith("403 ") and json.loads(second[4:])["errorType"] == "InvalidStateTransition"
@@ -136,7 +138,7 @@ done'''
     assert invoke(make_function("chunked", {"bootstrap": code}, **CUSTOM)).value == {"sum": "7".zfill(100000)}
 
 
-def test_response_too_large(make_function, invoke):
+def test_response_too_large(make_function, invoke, fnrun):
     code = BASH + r'''
 while next; do
     head -c 6291557 /dev/zero | tr '\0' x >/tmp/large
@@ -145,6 +147,7 @@ while next; do
 done'''
     name = make_function("custom-large", {"bootstrap": code}, **CUSTOM, MemorySize=512, Timeout=10)
     assert invoke(name, {"answer": "large"}).failure["errorType"] == "Function.ResponseSizeTooLarge"
+    fnrun.wait_idle()
     said = base64.b64decode(invoke(name, {"answer": "small"}).value).decode()
     assert said.startswith("413 ") and json.loads(said[4:])["errorType"] == "RequestEntityTooLarge"
 
