@@ -19,12 +19,6 @@
 #include "caps.h"
 #include "fdplace.h"
 #include "init.h"
-#include "network.h"
-
-#define HOSTNAME "fnrun"
-
-/* Everything but pid, which the clone made, and user: functions have uids of their own. */
-#define NAMESPACES (CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 static int reset_process(struct err *e)
 {
@@ -52,18 +46,15 @@ static int raise_oom_score(struct err *e)
     return fd;
 }
 
+/* The pid namespace came with the clone. There is no user namespace: functions have uids of their own. */
 static int enter_namespaces(const struct child *c, struct err *e)
 {
-    if (cgroup_enter(c->cgroups, c->door, e) < 0)
+    if (cgroup_enter(c->cgroups, c->door, e) < 0 || spare_enter(c->spare, e) < 0)
         return -e->code;
     /* After entering the group, which becomes the root of what the sandbox sees of cgroups. */
-    if (unshare(NAMESPACES) < 0)
+    if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
         return err_errno(e, "unshare");
-    if (apply_plan(c->plan, c->paths, e) < 0)
-        return err_wrap(e, "mount");
-    if (sethostname(HOSTNAME, strlen(HOSTNAME)) < 0 || setdomainname("", 0) < 0)
-        return err_errno(e, "set host name");
-    return network_bring_up_lo(e);
+    return apply_plan(c->plan, c->paths, e) < 0 ? err_wrap(e, "mount") : 0;
 }
 
 /* From fd_place on, the socket to the warden is *control. */

@@ -9,10 +9,12 @@
 
 #include "../rootfs/apply.h"
 #include "cgroup.h"
+#include "spare.h"
 
 struct child {
     const struct cgroups *cgroups;
     const struct cgroup_door *door;
+    const struct spare *spare;
     const struct plan *plan;
     const struct apply_paths *paths;
     int control; /* its end of the socket to the warden; init.h */

@@ -17,6 +17,7 @@
 #include "base/proto.h"
 #include "cgroup.h"
 #include "link.h"
+#include "spare.h"
 #include "state.h"
 
 #include "../rootfs/apply.h"
@@ -30,6 +31,7 @@ struct sandboxes {
     struct loop *loop;
     struct link *link;
     struct cgroups *cgroups;
+    struct spares *spares;
     const struct buf *filter; /* filter.h */
     struct state_ids ids;
     struct apply_paths paths;

@@ -76,6 +76,7 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
                        const struct ends *ends, struct err *e)
 {
     struct sandboxes *all = s->all;
+    __attribute__((cleanup(spare_close))) struct spare spare = spares_take(all->spares);
     struct plan plan;
     struct plan_request request = {.image = m->image,
                                    .image_digest = m->image_digest,
@@ -85,6 +86,7 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
                                    .tmp_bytes = m->tmp_bytes};
     struct child child = {.cgroups = all->cgroups,
                           .door = door,
+                          .spare = &spare,
                           .plan = &plan,
                           .paths = &all->paths,
                           .control = ends->control,

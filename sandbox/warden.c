@@ -45,6 +45,7 @@ struct warden {
     struct state state;
     struct loop *loop;
     struct cgroups cgroups;
+    struct spares spares;
     struct buf filter;
     struct sandboxes sandboxes;
     struct manager manager;
@@ -124,6 +125,7 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
         .loop = w->loop,
         .link = &w->manager.link,
         .cgroups = &w->cgroups,
+        .spares = &w->spares,
         .filter = &w->filter,
         .ids = w->state.ids,
         .max = w->options.max_sandboxes,
@@ -221,6 +223,7 @@ static int serve(struct warden *w, int listener, struct err *e)
     if (caps_limit(kept, ARRAY_LEN(kept), e) < 0 || loop_signals(w->loop, signals, on_signal, w, e) < 0 ||
         set_up_manager(w, listener, e) < 0)
         return -e->code;
+    spares_init(&w->spares, w->loop);
     return loop_run(w->loop, e);
 }
 
@@ -237,6 +240,7 @@ static int run(struct warden *w, struct err *e)
         set_up_sandboxes(w, e) < 0)
         return -e->code;
     rc = serve(w, listener, e);
+    spares_close(&w->spares);
     cgroups_close(&w->cgroups);
     return rc;
 }
