@@ -159,6 +159,7 @@ static bool on_answer(struct instance *i, const cJSON *head)
 
     if (i->state != INSTANCE_BUSY || !id || strcmp(id, invocation_id(i->current)) != 0)
         return reject_frame(i, "answered an invocation that it does not have");
+    i->ending = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(head, "last"));
     if (i->channel.too_large) {
         auto_buf struct buf error = {.data = NULL};
         struct err e;

@@ -396,7 +396,9 @@ static void on_response(struct instance *i, struct buf *payload, const char *err
     struct outcome o = {.payload = payload, .error_type = error_type, .memory_peak = instance_memory_peak(i)};
 
     complete(i, &o);
-    if (i->state == INSTANCE_BUSY)
+    if (i->ending)
+        instance_kill(i);
+    else if (i->state == INSTANCE_BUSY)
         instance_on_ready(i);
 }
 

@@ -1,7 +1,7 @@
 /*
  * The object store: buckets and objects in a directory, with S3's semantics for the subset that the API offers. An
- * object is written to a temporary file, synced, and renamed: a reader sees the old one or the new one, and what was
- * answered is on disk. Object keys never become file names, so no key can name a file outside the store.
+ * object's file is written and synced before the row that names it: a reader sees the old one or the new one, and what
+ * was answered is on disk. Object keys never become file names, so no key can name a file outside the store.
  */
 #ifndef FNRUN_STORE_H
 #define FNRUN_STORE_H

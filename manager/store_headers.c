@@ -1,4 +1,5 @@
-/* The headers of S3 requests: what is kept with an object, conditions, ranges, numbers. */
+#include "store_headers.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -182,6 +183,13 @@ enum s3_error s3_parse_range(const char *header, uint64_t object_size, struct s3
     last = MIN(last, object_size - 1);
     *ret = (struct s3_range){.given = true, .first = first, .size = last - first + 1};
     return S3_OK;
+}
+
+const char *s3_query_text(const struct s3_request *q, const char *name)
+{
+    const char *text = http_query(q->http, name);
+
+    return text ? text : "";
 }
 
 enum s3_error s3_query_number(struct s3_request *q, const char *name, unsigned fallback, unsigned max, unsigned *ret)

@@ -5,8 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/fd.h"
+
+/* A fnrund that dies with its killed warden has the port for some milliseconds more. */
+#define BIND_TRIES 50
+#define BIND_PAUSE_US 20000
 
 /* Splits at the last colon; an IPv6 address stands in brackets. */
 static int split(const char *address, char *host, size_t size, const char **ret_port)
@@ -31,6 +36,18 @@ static int split(const char *address, char *host, size_t size, const char **ret_
     return 0;
 }
 
+static int bind_patiently(int fd, const struct addrinfo *a)
+{
+    for (int i = 0; i < BIND_TRIES; i++) {
+        if (bind(fd, a->ai_addr, a->ai_addrlen) == 0)
+            return 0;
+        if (errno != EADDRINUSE)
+            break;
+        usleep(BIND_PAUSE_US);
+    }
+    return -1;
+}
+
 static int open_socket(const struct addrinfo *a, struct err *e)
 {
     auto_fd int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -39,7 +56,7 @@ static int open_socket(const struct addrinfo *a, struct err *e)
     if (fd < 0)
         return err_errno(e, "socket");
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, a->ai_addr, a->ai_addrlen) < 0)
+    if (bind_patiently(fd, a) < 0)
         return err_errno(e, "bind");
     if (listen(fd, SOMAXCONN) < 0)
         return err_errno(e, "listen");

@@ -180,7 +180,7 @@ void check_image_tools(struct doctor *d)
     if (mirror)
         doctor_ok(d, "Debian mirror", "%s", getenv("FNRUN_MIRROR") ? "FNRUN_MIRROR" : "as apt has it");
     else
-        doctor_bad(d, CHECK_WARN, "Debian mirror", "set FNRUN_MIRROR=https://deb.debian.org/debian",
+        doctor_bad(d, CHECK_WARN, "Debian mirror", "set FNRUN_MIRROR to the address of a Debian mirror",
                    "none is known: images can't be built");
 }
 
@@ -194,7 +194,9 @@ static bool answers(const char *address)
     struct err e;
 
     snprintf(url, sizeof(url), "http://%s", address);
-    if (client_create(url, &c, &e) == 0 && client_prepare(c, &r, &e) == 0 && client_perform(c, &e) == 0)
+    /* Whatever else listens there may never answer. */
+    if (client_create(url, &c, &e) == 0 && client_prepare(c, &r, &e) == 0 &&
+        curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, 1000L) == CURLE_OK && client_perform(c, &e) == 0)
         yes = c->status == 200;
     client_free(c);
     return yes;

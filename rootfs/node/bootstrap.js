@@ -24,7 +24,7 @@ function fail(title, error, status) {
     channel.sendInitError(errors.describe(error));
     status = EXIT_INIT_FAILED;
   } else if (invocation?.isOpen()) {
-    channel.sendError(invocation.id, errors.describe(error));
+    channel.sendError(invocation.id, errors.describe(error), true);
   }
   process.exit(status);
 }

@@ -46,8 +46,9 @@ function sendResponse(id, body) {
   finish(RESPONSE, { id }, body);
 }
 
-function sendError(id, error) {
-  finish(ERROR, { id, type: String(error.errorType) }, JSON.stringify(error));
+// `last`: the process ends now, so no invocation must come any more.
+function sendError(id, error, last = false) {
+  finish(ERROR, { id, type: String(error.errorType), last }, JSON.stringify(error));
 }
 
 function sendInitError(error) {

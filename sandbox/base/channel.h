@@ -12,7 +12,8 @@
  * Heads:
  *   FRAME_READY       {}                        init is done (module loaded, handler found)
  *   FRAME_RESPONSE    {"id"}                    body: the handler's result as JSON
- *   FRAME_ERROR       {"id","type"}             body: the error object as JSON; type as in its errorType
+ *   FRAME_ERROR       {"id","type"[,"last"]}    body: the error object as JSON; type as in its errorType; last true:
+ *                                             the runtime ends now and takes no further invocation
  *   FRAME_INIT_ERROR  {"type"}                  body: the error object; the bootstrap exits with status 1 after it
  *   FRAME_INVOKE      {"id","deadline_ms","arn","trace"[,"client_context","identity"]}   body: the event
  *       deadline_ms: milliseconds since the epoch (number); client_context, identity: JSON text as string

@@ -3,6 +3,7 @@
 import io
 import stat
 import struct
+import warnings
 import zipfile
 import zlib
 
@@ -17,7 +18,8 @@ def entry(name, content=b"", mode=0o100644, system=3, method=zipfile.ZIP_STORED)
 
 def pack(*entries):
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
+    with zipfile.ZipFile(out, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that stand twice
         for info, content in entries:
             archive.writestr(info, content)
     return out.getvalue()
@@ -84,6 +86,12 @@ def bad_crc():
     return bytes(data)
 
 
+def damaged_deflate():
+    data = bytearray(by_hand("a", bytes(range(256)) * 20))
+    data[31:40] = b"\xff" * 9
+    return bytes(data)
+
+
 def zip64_garbage():
     data = bytearray(good())
     at = data.rindex(b"PK\5\6")
@@ -98,7 +106,7 @@ NOT_A_ZIP = {
     "only-the-end-record": lambda: b"PK\5\6" + b"\xff" * 18,
     "zip64-garbage": zip64_garbage,
     "bad-crc": bad_crc,
-    "damaged-deflate": lambda: by_hand("a", b"\xff" * 100, method=8).replace(b"PK\3\4", b"PK\3\4", 1)[:-30],
+    "damaged-deflate": lambda: damaged_deflate(),
     "shorter-than-it-says": lambda: by_hand("a", b"x" * 10, claimed_size=20),
     "longer-than-it-says": lambda: by_hand("a", bytes(1000000), claimed_size=10),
     "encrypted": lambda: by_hand("a", b"x" * 64, flags=1),
@@ -137,11 +145,7 @@ NOT_A_ZIP = {
 TOO_LARGE = {
     "bomb": lambda: by_hand("zeros", bytes(262144001)),
     "bomb-of-overlapping-entries": lambda: overlapping(3000, 1000000),
-    "bomb-that-lies": lambda: assemble_liar(),
+    "bomb-that-shares": lambda: overlapping(3, 100000000),
     "claims-exabytes": lambda: by_hand("a", b"x", claimed_size=0xFFFFFFF0),
 }
 
-
-def assemble_liar():
-    """Says 100,000,000 bytes in each of three entries, which unpack to that: the sum is over."""
-    return overlapping(3, 100000000)

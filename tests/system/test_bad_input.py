@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import time
 
 import pytest
 
@@ -151,7 +152,7 @@ CONSTRAINTS = [
     bad_create("name-dot", VALIDATION, pattern("a.b", "functionName", NAME_PATTERN), FunctionName="a.b"),
     bad_create("name-empty", VALIDATION, pattern("", "functionName", NAME_PATTERN), FunctionName=""),
     bad_create("name-umlaut", VALIDATION, pattern("fünf", "functionName", NAME_PATTERN), FunctionName="fünf"),
-    bad_create("name-65", PARAMETER, most("a" * 65, "functionName", 64), FunctionName="a" * 65),
+    bad_create("name-65", PARAMETER, most("a" * 65, "functionName", 64, "length"), FunctionName="a" * 65),
     bad_create("name-141", VALIDATION, most("a" * 141, "functionName", 140, "length"), FunctionName="a" * 141),
     bad_create("role", VALIDATION, pattern("r1", "role", ROLE_PATTERN), Role="r1"),
     bad_create("handler-space", VALIDATION, pattern("a b", "handler", r"[^\s]+"), Handler="a b"),
@@ -411,8 +412,6 @@ GARBAGE = {
     "long-line": b"GET /" + b"a" * 300000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "long-header": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 300000 + b"\r\n\r\n",
     "header-without-colon": b"GET /2015-03-31/functions HTTP/1.1\r\nHost: x\r\nnonsense\r\n\r\n",
-    "nul-in-path": b"GET /2015-03-31/functions/\0 HTTP/1.1\r\nHost: x\r\n\r\n",
-    "tls": bytes.fromhex("16030100c8010000c40303") + bytes(190),
     "body-cut": b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{" % FUNCTIONS.encode(),
 }
 
@@ -422,9 +421,11 @@ def test_http_garbage(fnrun, name):
     with socket.create_connection(("127.0.0.1", fnrun.port), timeout=10) as s:
         try:
             s.sendall(GARBAGE[name])
+            # libmicrohttpd misses an end that comes together with the beginning, and waits for its time limit.
+            time.sleep(0.05)
             s.shutdown(socket.SHUT_WR)
             answer = s.recv(65536)
-        except ConnectionError:
+        except OSError:
             answer = b""
     assert not answer or re.match(rb"HTTP/1.[01] [45]\d\d ", answer), answer[:200]
     assert send(fnrun, "GET", "/_fnrun/ping")[0] == 200
