@@ -103,7 +103,7 @@ unpack() {
     local cache=$WORK/cache
     mkdir -p "$cache/archives" "$cache/lists"
     : >"$WORK/unpacked"
-    start "$WORK/log" mmdebstrap --verbose --mode=root --variant=extract --skip=cleanup \
+    start "$WORK/log" env TMPDIR="$WORK" mmdebstrap --verbose --mode=root --variant=extract --skip=cleanup \
         --include="$(IFS=,; echo "${PACKAGES[*]}")" \
         --aptopt="$WORK/apt.conf" --aptopt="DPkg::Pre-Install-Pkgs:: \"cat >>$WORK/unpacked\"" \
         --setup-hook="mkdir -p \"\$1/var/cache/apt\" \"\$1/var/lib/apt\"" \
