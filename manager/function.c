@@ -195,9 +195,7 @@ bool functions_use_code(const struct functions *fs, const char *code_digest)
 {
     struct function *f;
 
-    list_for_each (&fs->alive, f, struct function, node)
-        if (strcmp(f->code_digest, code_digest) == 0)
-            return true;
+    list_for_each(&fs->alive, f, struct function, node) if (strcmp(f->code_digest, code_digest) == 0) return true;
     return false;
 }
 
@@ -215,7 +213,8 @@ static int take_uid_index(struct db *db, double *ret, struct err *e)
 
     if (db_prepare(db, &stmt, e,
                    "INSERT INTO counters VALUES ('function_uid', 1)"
-                   " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value - 1", "") < 0 ||
+                   " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value - 1",
+                   "") < 0 ||
         db_step(db, stmt, e) < 0)
         return -e->code;
     *ret = (double)sqlite3_column_int64(stmt, 0);
@@ -226,7 +225,8 @@ static int take_uid_index(struct db *db, double *ret, struct err *e)
     return 0;
 }
 
-static int write_record(struct functions *fs, cJSON *record, const char *name, const struct function *old, struct err *e)
+static int write_record(struct functions *fs, cJSON *record, const char *name, const struct function *old,
+                        struct err *e)
 {
     auto_buf struct buf text = {0};
     double uid_index = old ? old->uid_index : 0;
@@ -328,7 +328,8 @@ int functions_open(struct db *db, void (*on_retired)(void *, struct function *),
     /* The caller gives up where this fails, and with it the process: nothing is taken apart again. */
     if (db_exec(db,
                 "CREATE TABLE IF NOT EXISTS functions (name TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;"
-                "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;", e) < 0 ||
+                "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;",
+                e) < 0 ||
         load(fs, e) < 0)
         return err_wrap(e, "open functions");
     *ret = fs;

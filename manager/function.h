@@ -30,15 +30,15 @@ struct function {
     uint32_t timeout_s;
     uint32_t memory_mb;
     uint32_t tmp_mb;
-    char code_digest[65];       /* hex sha256 of the zip: the key of package.h */
-    uint64_t code_bytes;        /* of the zip */
+    char code_digest[65]; /* hex sha256 of the zip: the key of package.h */
+    uint64_t code_bytes;  /* of the zip */
     char revision_id[37];
-    nsec_t last_modified;       /* wall clock */
-    uint32_t uid_index;         /* the function's own user: never given to another function */
-    const cJSON *environment;   /* object of strings, in `record`; NULL where none was given */
-    cJSON *record;              /* the whole record as it is stored; the function's own */
-    struct pool *pool;          /* the invoker's: instances of this revision; NULL until the first invocation */
-    struct functions *home;     /* function.c's own, as is `node` */
+    nsec_t last_modified;     /* wall clock */
+    uint32_t uid_index;       /* the function's own user: never given to another function */
+    const cJSON *environment; /* object of strings, in `record`; NULL where none was given */
+    cJSON *record;            /* the whole record as it is stored; the function's own */
+    struct pool *pool;        /* the invoker's: instances of this revision; NULL until the first invocation */
+    struct functions *home;   /* function.c's own, as is `node` */
     struct list_node node;
 };
 

@@ -12,7 +12,7 @@
 struct scan {
     const unsigned char *start, *p, *end;
     unsigned depth;
-    bool nul_escape; /* a string held \u0000 */
+    bool nul_escape;                        /* a string held \u0000 */
     uint8_t object[JSON_DEPTH_MAX / 8 + 1]; /* one bit for each open container: is it an object? */
     struct json_error *error;
 };
@@ -303,7 +303,8 @@ cJSON *json_parse(const char *text, size_t size, struct json_error *ret_error)
         return NULL;
     tree = nul_escape ? NULL : cJSON_ParseWithLength(text, size);
     if (!tree)
-        *ret_error = (struct json_error){1, 1, "a string holds \\u0000 or an unpaired surrogate, or a number is too long"};
+        *ret_error =
+            (struct json_error){1, 1, "a string holds \\u0000 or an unpaired surrogate, or a number is too long"};
     return tree;
 }
 
@@ -313,9 +314,7 @@ cJSON *json_get(const cJSON *object, const char *name)
 
     if (!cJSON_IsObject(object))
         return NULL;
-    cJSON_ArrayForEach(child, object)
-        if (strcmp(child->string, name) == 0)
-            found = child;
+    cJSON_ArrayForEach(child, object) if (strcmp(child->string, name) == 0) found = child;
     return cJSON_IsNull(found) ? NULL : found;
 }
 

@@ -31,8 +31,9 @@ struct lambda_call;
 struct lambda_route {
     const char *method, *pattern, *operation;
     enum lambda_body body;
-    unsigned input;                       /* enum lambda_input */
-    int (*serve)(struct lambda_call *c);  /* answers now or later, or sets c->fault and returns -1; NULL: not there yet */
+    unsigned input; /* enum lambda_input */
+    int (*serve)(
+        struct lambda_call *c); /* answers now or later, or sets c->fault and returns -1; NULL: not there yet */
 };
 
 typedef int (*lambda_on_code)(struct lambda_call *c, const struct package_info *info);
@@ -48,7 +49,7 @@ struct lambda_call {
     cJSON *input;
     struct fault fault;
     char request_id[37];
-    lambda_on_code on_code;     /* lambda_code.c's, as is `changing` */
+    lambda_on_code on_code; /* lambda_code.c's, as is `changing` */
     struct list_node changing;
 };
 

@@ -109,7 +109,8 @@ static int refuse_size(struct lambda_call *c)
     const char *length = http_header(c->request, "Content-Length");
 
     if (c->route->body != LAMBDA_EVENT)
-        return fault_set(&c->fault, FAULT_ENTITY_TOO_LARGE, "Request must be smaller than %llu bytes for the %s operation",
+        return fault_set(&c->fault, FAULT_ENTITY_TOO_LARGE,
+                         "Request must be smaller than %llu bytes for the %s operation",
                          (unsigned long long)LAMBDA_REQUEST_MAX, c->route->operation);
     if (is_event_type(c->request))
         return fault_set(&c->fault, FAULT_ENTITY_TOO_LARGE,
@@ -128,8 +129,9 @@ static int parse_body(struct lambda_call *c)
         return fault_set(&c->fault, FAULT_SERVICE, "no memory");
     c->input = text->used ? json_parse(text->data, text->used, &error) : cJSON_CreateObject();
     if (!c->input)
-        return fault_set(&c->fault, FAULT_SERIALIZATION, "Could not parse request body into json: %s at line %u, column %u",
-                         error.what, error.line, error.column);
+        return fault_set(&c->fault, FAULT_SERIALIZATION,
+                         "Could not parse request body into json: %s at line %u, column %u", error.what, error.line,
+                         error.column);
     return lambda_check_input(c);
 }
 

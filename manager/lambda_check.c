@@ -20,7 +20,7 @@ struct member {
 };
 
 static const struct member members[] = {
-#define MEMBER(operations, required, path, kind, least, most, pattern, values)                                         \
+#define MEMBER(operations, required, path, kind, least, most, pattern, values) \
     {operations, required, path, KIND_##kind, least, most, PATTERN_##pattern, values},
 #include "lambda_member.def"
 #undef MEMBER
@@ -73,8 +73,8 @@ static int report(struct checker *k)
 {
     if (k->count == 0)
         return 0;
-    return fault_set(k->fault, FAULT_VALIDATION, "%u validation error%s detected: %s", k->count, k->count == 1 ? "" : "s",
-                     buf_str(&k->found));
+    return fault_set(k->fault, FAULT_VALIDATION, "%u validation error%s detected: %s", k->count,
+                     k->count == 1 ? "" : "s", buf_str(&k->found));
 }
 
 int lambda_violation(struct lambda_call *c, const char *value, const char *member, const char *constraint)
@@ -202,7 +202,8 @@ static void print_collection(const cJSON *list, struct buf *out)
     const cJSON *child;
 
     add(out, object ? "{" : "[");
-    cJSON_ArrayForEach(child, list) {
+    cJSON_ArrayForEach(child, list)
+    {
         add(out, child == list->child ? "" : ", ");
         if (object) {
             add(out, child->string);
@@ -230,7 +231,8 @@ static void violate_entries(struct checker *k, const struct member *m, const cJS
     add(&text, keys ? "]" : ", Member must not be null]");
     if (!keys)
         print_collection(list, &value);
-    violate(k, keys ? secret : buf_str(&value), m->path, buf_str(&text)); /* the only map with keys to check: variables */
+    violate(k, keys ? secret : buf_str(&value), m->path,
+            buf_str(&text)); /* the only map with keys to check: variables */
 }
 
 static bool entry_satisfies(const struct member *m, const char *text)
@@ -260,7 +262,8 @@ static int check_entries(struct checker *k, const struct member *m, const cJSON 
     bool good = true;
     const cJSON *child;
 
-    cJSON_ArrayForEach(child, list) {
+    cJSON_ArrayForEach(child, list)
+    {
         if (cJSON_IsObject(list))
             good &= entry_satisfies(m, child->string);
         else if (cJSON_IsString(child))
@@ -277,9 +280,7 @@ static int check_map_values(struct checker *k, const cJSON *map)
 {
     const cJSON *child;
 
-    cJSON_ArrayForEach(child, map)
-        if (!cJSON_IsString(child))
-            return wrong_type(k, "a String", child);
+    cJSON_ArrayForEach(child, map) if (!cJSON_IsString(child)) return wrong_type(k, "a String", child);
     return 0;
 }
 

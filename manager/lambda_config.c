@@ -59,24 +59,40 @@ static int check_runtime(struct lambda_call *c)
     struct err e;
 
     if (c->route->input == LAMBDA_IN_CREATE && (!name || !json_get(c->input, "Handler")))
-        return fault_set(&c->fault, FAULT_INVALID_PARAMETER,
-                         "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+        return fault_set(
+            &c->fault, FAULT_INVALID_PARAMETER,
+            "Runtime and Handler are mandatory parameters for functions created with deployment packages.");
     if (!name || runtime_find(name))
         return 0;
     for (unsigned i = 0; runtime_at(i); i++)
         buf_addf(&list, &e, "%s%s", i ? ", " : "", runtime_at(i)->name);
-    return fault_set(&c->fault, FAULT_INVALID_PARAMETER,
-                     "Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a "
-                     "valid ARN", name, buf_str(&list));
+    return fault_set(
+        &c->fault, FAULT_INVALID_PARAMETER,
+        "Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a "
+        "valid ARN",
+        name, buf_str(&list));
 }
 
 static bool is_reserved(const char *name)
 {
     static const char *const names[] = {
-        "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT",
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
         "LAMBDA_RUNTIME_DIR",
     };
 
@@ -94,20 +110,23 @@ static int check_variables(struct lambda_call *c)
 
     if (!variables)
         return 0;
-    cJSON_ArrayForEach(child, variables)
-        if (is_reserved(child->string))
-            buf_addf(&reserved, &e, "%s%s", reserved.used ? ", " : "", child->string);
+    cJSON_ArrayForEach(child, variables) if (is_reserved(child->string))
+        buf_addf(&reserved, &e, "%s%s", reserved.used ? ", " : "", child->string);
     if (reserved.used)
-        return fault_set(&c->fault, FAULT_INVALID_PARAMETER,
-                         "Lambda was unable to configure your environment variables because the environment variables you "
-                         "have provided contains reserved keys that are currently not supported for modification. "
-                         "Reserved keys used in this request: %s", reserved.data);
+        return fault_set(
+            &c->fault, FAULT_INVALID_PARAMETER,
+            "Lambda was unable to configure your environment variables because the environment variables you "
+            "have provided contains reserved keys that are currently not supported for modification. "
+            "Reserved keys used in this request: %s",
+            reserved.data);
     if (json_print(variables, &text, &e) < 0)
         return fault_set_err(&c->fault, &e);
     if (text.used > VARIABLES_MAX)
-        return fault_set(&c->fault, FAULT_INVALID_PARAMETER,
-                         "Lambda was unable to configure your environment variables because the environment variables you "
-                         "have provided exceeded the 4KB limit. String measured: %s", text.data);
+        return fault_set(
+            &c->fault, FAULT_INVALID_PARAMETER,
+            "Lambda was unable to configure your environment variables because the environment variables you "
+            "have provided exceeded the 4KB limit. String measured: %s",
+            text.data);
     return 0;
 }
 
@@ -117,10 +136,11 @@ static int check_tags(struct lambda_call *c)
 
     if (cJSON_GetArraySize(tags) > TAGS_MAX)
         return fault_set(&c->fault, FAULT_INVALID_PARAMETER, "Number of tags exceeds resource tag limit.");
-    cJSON_ArrayForEach(child, tags)
-        if (!child->string[0] || strlen(child->string) > 128 || strlen(child->valuestring) > 256)
-            return fault_set(&c->fault, FAULT_INVALID_PARAMETER,
-                             "A tag's key has 1 to 128 characters, its value at most 256.");
+    cJSON_ArrayForEach(
+        child, tags) if (!child->string[0] || strlen(child->string) > 128 ||
+                         strlen(child->valuestring) >
+                             256) return fault_set(&c->fault, FAULT_INVALID_PARAMETER,
+                                                   "A tag's key has 1 to 128 characters, its value at most 256.");
     return 0;
 }
 
@@ -137,16 +157,17 @@ int lambda_check_revision(struct lambda_call *c, const struct function *f)
 
     if (!wanted[0] || strcmp(wanted, f->revision_id) == 0)
         return 0;
-    return fault_set(&c->fault, FAULT_PRECONDITION,
-                     "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
-                     "retrieve the latest Revision Id");
+    return fault_set(
+        &c->fault, FAULT_PRECONDITION,
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
+        "retrieve the latest Revision Id");
 }
 
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
 static const char *const copied[] = {
-    "Runtime", "Role", "Handler", "Description", "Timeout", "MemorySize", "Environment", "EphemeralStorage",
-    "TracingConfig", "SnapStart", "LoggingConfig", "VpcConfig", "Tags",
+    "Runtime",          "Role",          "Handler",   "Description",   "Timeout",   "MemorySize", "Environment",
+    "EphemeralStorage", "TracingConfig", "SnapStart", "LoggingConfig", "VpcConfig", "Tags",
 };
 
 /* Structures whose members keep their value where a request names only some. */
@@ -158,9 +179,8 @@ static void merge(cJSON *record, const cJSON *input)
         const cJSON *from = json_get(input, merged[i]), *child;
         cJSON *to = json_get(record, merged[i]);
 
-        cJSON_ArrayForEach(child, from)
-            if (!cJSON_IsNull(child))
-                json_set(to, child->string, cJSON_Duplicate(child, true));
+        cJSON_ArrayForEach(child, from) if (!cJSON_IsNull(child))
+            json_set(to, child->string, cJSON_Duplicate(child, true));
     }
 }
 
@@ -193,9 +213,11 @@ cJSON *lambda_new_record(struct lambda_call *c)
 
     snprintf(text, sizeof(text),
              "{\"FunctionName\":\"%s\",\"Description\":\"\",\"Timeout\":3,\"MemorySize\":128,\"PackageType\":\"Zip\","
-             "\"Architectures\":[\"x86_64\"],\"EphemeralStorage\":{\"Size\":512},\"TracingConfig\":{\"Mode\":\"PassThrough\"},"
+             "\"Architectures\":[\"x86_64\"],\"EphemeralStorage\":{\"Size\":512},\"TracingConfig\":{\"Mode\":"
+             "\"PassThrough\"},"
              "\"SnapStart\":{\"ApplyOn\":\"None\"},\"LoggingConfig\":{\"LogFormat\":\"Text\","
-             "\"LogGroup\":\"/aws/lambda/%s\"}}", c->function_name, c->function_name);
+             "\"LogGroup\":\"/aws/lambda/%s\"}}",
+             c->function_name, c->function_name);
     record = cJSON_Parse(text);
     if (record)
         apply(record, c->input);

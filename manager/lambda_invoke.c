@@ -19,10 +19,11 @@ static int check_event(struct lambda_call *c)
 
     if (body->used == 0 || json_check(body->data, body->used, &error))
         return 0;
-    return fault_set(&c->fault, FAULT_INVALID_CONTENT,
-                     "Could not parse request body into json: Could not parse payload into json: %s\n at [Source: REDACTED "
-                     "(`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %u, column: %u]",
-                     error.what, error.line, error.column);
+    return fault_set(
+        &c->fault, FAULT_INVALID_CONTENT,
+        "Could not parse request body into json: Could not parse payload into json: %s\n at [Source: REDACTED "
+        "(`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %u, column: %u]",
+        error.what, error.line, error.column);
 }
 
 /* The header is base64 of a JSON object. *ret_text is NULL where there is none; free it. */
@@ -43,7 +44,8 @@ static int read_client_context(struct lambda_call *c, char **ret_text)
         n = base64_decode(&decoder, header, size, (unsigned char *)text);
     if (n < 0 || n > (long)CONTEXT_MAX || !base64_complete(&decoder) || !json_check(text, (size_t)n, &error) ||
         text[strspn(text, " \t\r\n")] != '{')
-        return fault_set(&c->fault, FAULT_INVALID_CONTENT, "Client context must be a valid Base64-encoded JSON object.");
+        return fault_set(&c->fault, FAULT_INVALID_CONTENT,
+                         "Client context must be a valid Base64-encoded JSON object.");
     text[n] = '\0';
     *ret_text = take_ptr(&text);
     return 0;
@@ -150,8 +152,10 @@ static void choose_trace(struct lambda_call *c, char *ret, size_t size)
 static int start(struct lambda_call *c, struct function *f, const char *type, const char *context)
 {
     const char *start_wanted = http_header(c->request, "X-Fnrun-Start");
-    struct invoke_request request = {.request_id = c->request_id, .payload = buf_str(&c->request->body),
-                                     .payload_bytes = c->request->body.used, .client_context = context,
+    struct invoke_request request = {.request_id = c->request_id,
+                                     .payload = buf_str(&c->request->body),
+                                     .payload_bytes = c->request->body.used,
+                                     .client_context = context,
                                      .force_cold = start_wanted && strcmp(start_wanted, "cold") == 0};
     char trace[100];
 

@@ -35,8 +35,8 @@ static int check_place(struct lambda_call *c, const char *region, const char *ac
     const struct manager_config *config = &c->manager->config;
 
     if (region[0] && strcmp(region, config->region) != 0)
-        return fault_set(&c->fault, FAULT_NOT_FOUND, "Functions from '%s' are not reachable in this region ('%s')", region,
-                         config->region);
+        return fault_set(&c->fault, FAULT_NOT_FOUND, "Functions from '%s' are not reachable in this region ('%s')",
+                         region, config->region);
     if (account[0] && strcmp(account, config->account) != 0) {
         fault_set(&c->fault, FAULT_ACCESS_DENIED, "%s", ""); /* AWS says no more than that */
         return -1;
@@ -56,9 +56,11 @@ static int take_parts(struct lambda_call *c, const char *text, const regmatch_t 
     if (check_place(c, region, account) < 0)
         return -1;
     if ((size_t)snprintf(c->function_name, sizeof(c->function_name), "%s", name) >= sizeof(c->function_name))
-        return fault_set(&c->fault, FAULT_INVALID_PARAMETER,
-                         "1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: Member "
-                         "must have length less than or equal to %d", name, FUNCTION_NAME_MAX);
+        return fault_set(
+            &c->fault, FAULT_INVALID_PARAMETER,
+            "1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: Member "
+            "must have length less than or equal to %d",
+            name, FUNCTION_NAME_MAX);
     return 0;
 }
 

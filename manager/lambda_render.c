@@ -8,9 +8,9 @@
 
 /* Members that are shown as they are stored, where they are. */
 static const char *const shown[] = {
-    "FunctionName", "Runtime", "Role", "Handler", "CodeSize", "Description", "Timeout", "MemorySize", "VpcConfig",
-    "Environment", "TracingConfig", "RevisionId", "PackageType", "Architectures", "EphemeralStorage", "SnapStart",
-    "LoggingConfig",
+    "FunctionName",     "Runtime",   "Role",          "Handler",       "CodeSize",   "Description", "Timeout",
+    "MemorySize",       "VpcConfig", "Environment",   "TracingConfig", "RevisionId", "PackageType", "Architectures",
+    "EphemeralStorage", "SnapStart", "LoggingConfig",
 };
 
 /* "2025-11-24T23:08:55.123+0000" */

@@ -7,7 +7,7 @@
 #include "../sandbox/base/fd.h"
 #include "base64.h"
 
-#define LEVELS 3   /* only the outer levels matter: {"Code": {"ZipFile": ...}} */
+#define LEVELS 3 /* only the outer levels matter: {"Code": {"ZipFile": ...}} */
 #define KEY_SIZE 16
 
 /*
@@ -21,8 +21,8 @@ struct upload {
     struct buf json;
 
     unsigned depth;
-    char open[LEVELS];           /* '{' or '[' of the outer levels */
-    char key[LEVELS][KEY_SIZE];  /* name of the member that is being read there; "" while none is */
+    char open[LEVELS];          /* '{' or '[' of the outer levels */
+    char key[LEVELS][KEY_SIZE]; /* name of the member that is being read there; "" while none is */
     size_t key_size;
     bool in_string, in_key, escaped, in_zip;
 

@@ -225,6 +225,16 @@ static enum package_result result_of(int code)
     }
 }
 
+/* Names in a zip may hold anything; what is told about them is plain text. */
+static void explain(struct package_info *info, const struct err *e)
+{
+    info->result = result_of(e->code);
+    snprintf(info->why, sizeof(info->why), "%.*s", (int)sizeof(info->why) - 1, e->msg);
+    for (char *p = info->why; *p; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';
+}
+
 _Noreturn void package_child_add(int dir, int source, const char *temp, int report)
 {
     struct package_info info = {.result = PACKAGE_OK};
@@ -234,8 +244,7 @@ _Noreturn void package_child_add(int dir, int source, const char *temp, int repo
     if (keep_fds(dir, source, report, &e) < 0)
         _exit(1);
     if (set_limits(&e) < 0 || add(temp, &info, &e) < 0) {
-        info.result = result_of(e.code);
-        snprintf(info.why, sizeof(info.why), "%.*s", (int)sizeof(info.why) - 1, e.msg);
+        explain(&info, &e);
         package_remove_tree(CHILD_DIR, temp);
     }
     _exit(fd_write_all(CHILD_REPORT, &info, sizeof(info), &e) < 0);

@@ -162,7 +162,8 @@ static int enter_dir(struct unpack *u, int *dir, const char *name, struct err *e
 }
 
 /* Makes and opens the directory that `path` stands in; *ret_name is its last part. With `whole`, `path` itself. */
-static int open_parent(struct unpack *u, const char *path, bool whole, int *ret_dir, const char **ret_name, struct err *e)
+static int open_parent(struct unpack *u, const char *path, bool whole, int *ret_dir, const char **ret_name,
+                       struct err *e)
 {
     auto_fd int dir = openat(u->tree, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     const char *slash;

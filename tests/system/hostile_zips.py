@@ -145,7 +145,7 @@ NOT_A_ZIP = {
 TOO_LARGE = {
     "bomb": lambda: by_hand("zeros", bytes(262144001)),
     "bomb-of-overlapping-entries": lambda: overlapping(3000, 1000000),
-    "bomb-that-shares": lambda: overlapping(3, 100000000),
+    "bomb-that-lies": lambda: by_hand("zeros", bytes(262144001), claimed_size=10),
     "claims-exabytes": lambda: by_hand("a", b"x", claimed_size=0xFFFFFFF0),
 }
 
