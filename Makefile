@@ -71,6 +71,15 @@ runtimes:
 	@chmod -R a+rX $(BUILD)/runtimes $(BUILD)/images
 	@tools/dev/precompile $(BUILD)/runtimes/python
 
+# The program that system tests run inside of sandboxes: tests/probe/probe.h.
+$(BUILD)/tests/probe: $(patsubst %.c,$(BUILD)/probe/%.o,$(wildcard tests/probe/*.c) sandbox/base/buf.c sandbox/base/err.c)
+	@mkdir -p $(dir $@)
+	$(CC) -static -o $@ $^
+
+$(BUILD)/probe/%.o: %.c
+	@mkdir -p $(dir $@)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
 # A unit test's first line, `// links: a.c b.c -lfoo`, names what it is linked with, from the top of the tree.
 unit_links = $(shell sed -n '1s,^// links: *,,p' $(1))
 define unit_rule

@@ -38,11 +38,14 @@ static struct function *find_function(struct http_request *r, const char *prefix
     const char *text = r->path + strlen(prefix);
     char name[FUNCTION_NAME_MAX + 1];
     struct function *f = NULL;
+    char why[FUNCTION_NAME_MAX + 32] = "no such function";
 
-    if (http_unescape(text, strlen(text), name, sizeof(name)))
+    if (http_unescape(text, strlen(text), name, sizeof(name))) {
         f = functions_find(m->functions, name);
+        snprintf(why, sizeof(why), "no such function: %s", name);
+    }
     if (!f)
-        answer_error(r, 404, "no such function");
+        answer_error(r, 404, why);
     return f;
 }
 

@@ -211,7 +211,11 @@ static int try_bind(const struct addrinfo *a)
     if (fd < 0)
         return errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    return bind(fd, a->ai_addr, a->ai_addrlen) < 0 ? errno : 0;
+    /* An instance that was killed a moment ago may still be on its way out. */
+    for (int tries = 0; bind(fd, a->ai_addr, a->ai_addrlen) < 0; tries++)
+        if (errno != EADDRINUSE || tries == 20 || usleep(50000) < 0)
+            return errno;
+    return 0;
 }
 
 /* ADDR:PORT or [ADDR]:PORT. The caller frees *ret; NULL where it is neither. */

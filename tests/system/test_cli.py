@@ -184,11 +184,11 @@ def test_deploy_refuses_what_it_cannot_guess(fnrun, folder):
 def test_options_file_and_command_line(fnrun, folder, cleanup):
     cleanup("from-file")
     options = {"name": "from-file", "runtime": "python3.13", "handler": "app.handler", "memory": 256, "timeout": 9,
-               "tmp": 600, "env": {"A": "file", "B": "file"}}
+               "tmp": 600, "env": {"AA": "file", "BB": "file"}}
     source = folder("x", {"app.py": APP, "fnrun.json": json.dumps(options)})
-    made = deploy(fnrun, source, "--timeout", "11", "--env", "B=line")
+    made = deploy(fnrun, source, "--timeout", "11", "--env", "BB=line")
     assert (made["MemorySize"], made["Timeout"], made["EphemeralStorage"]) == (256, 11, {"Size": 600})
-    assert made["Environment"]["Variables"] == {"A": "file", "B": "line"}
+    assert made["Environment"]["Variables"] == {"AA": "file", "BB": "line"}
 
 
 LOOK = """
