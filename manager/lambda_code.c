@@ -9,7 +9,7 @@
 #include "lambda.h"
 #include "store.h"
 
-#define SWEEP_INTERVAL (2 * NSEC_PER_SEC)
+#define SWEEP_INTERVAL (500 * NSEC_PER_MSEC)
 
 /* Creates and code changes whose package is being unpacked. */
 static struct list_node changing = {&changing, &changing};

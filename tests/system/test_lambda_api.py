@@ -1,0 +1,530 @@
+"""The Lambda API as boto3 and the aws CLI see it: answers, defaults, names, paging, code and its life on disk."""
+
+import base64
+import concurrent.futures
+import http.client
+import io
+import json
+import os
+import re
+import sqlite3
+import stat
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+import zipfile
+
+import pytest
+from botocore.exceptions import ClientError
+
+import hostile_zips as zips
+from conftest import ROLE, make_client, make_zip
+from instance import wait_until
+
+ECHO = {"app.py": "def handler(event, context):\n    return event\n"}
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+def plain(answer):
+    return {k: v for k, v in answer.items() if k != "ResponseMetadata"}
+
+
+def packages(fnrun):
+    return {name for name in os.listdir(fnrun.state / "data" / "code") if len(name) == 64}
+
+
+def tree(fnrun, sha256):
+    return fnrun.state / "data" / "code" / base64.b64decode(sha256).hex() / "tree"
+
+
+def raw(fnrun, method, path, body=None, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", fnrun.port, timeout=60)
+    try:
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def code_of(error):
+    return error.value.response["Error"]["Code"]
+
+
+def conform(shape, value, path=""):
+    """Does a parsed answer agree with the service model? Unknown members, wrong types, values that are not listed."""
+    kinds = {"structure": dict, "map": dict, "list": list, "string": str, "integer": int, "long": int, "boolean": bool}
+    assert isinstance(value, kinds[shape.type_name]), (path, value)
+    if shape.type_name == "structure":
+        assert set(value) <= set(shape.members), (path, set(value) - set(shape.members))
+        for name, member in value.items():
+            conform(shape.members[name], member, f"{path}.{name}")
+    elif shape.type_name == "list":
+        for i, member in enumerate(value):
+            conform(shape.member, member, f"{path}[{i}]")
+    elif shape.type_name == "string" and "enum" in shape.metadata and shape.name != "Runtime":  # that list is of 2022 too
+        assert value in shape.metadata["enum"], (path, value)
+    elif shape.type_name == "string" and "pattern" in shape.metadata:
+        assert re.fullmatch(shape.metadata["pattern"], value), (path, value)
+
+
+def answer_of(fnrun, client, operation, method, path, body=None):
+    """A raw answer, checked against the model that the client has."""
+    status, _, data = raw(fnrun, method, path, body)
+    model = client.meta.service_model.operation_model(operation)
+    answer = json.loads(data)
+    known_later = ("RuntimeVersionConfig", "LoggingConfig", "SnapStart")  # Debian's botocore is of 2022
+    for part in (answer, answer.get("Configuration", {}), *answer.get("Functions", ())):
+        for name in known_later:
+            if name not in model.output_shape.members:
+                part.pop(name, None)
+    conform(model.output_shape, answer)
+    return status, answer
+
+
+# --- create and read ----------------------------------------------------------------------------------------------------
+
+
+def test_create_answers_as_aws(fnrun, lam, make_function):
+    """Defaults, and nothing else than what AWS answers."""
+    body = {"FunctionName": "api-create", "Runtime": "python3.13", "Role": ROLE, "Handler": "app.handler",
+            "Code": {"ZipFile": base64.b64encode(make_zip(ECHO)).decode()}}
+    status, _, data = raw(fnrun, "POST", "/2015-03-31/functions", json.dumps(body))
+    try:
+        answer = json.loads(data)
+        assert status == 201
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0000", answer.pop("LastModified"))
+        assert re.fullmatch(UUID, answer.pop("RevisionId"))
+        assert len(base64.b64decode(answer.pop("CodeSha256"))) == 32
+        assert answer == {
+            "FunctionName": "api-create", "FunctionArn": ARN + "api-create", "Runtime": "python3.13", "Role": ROLE,
+            "Handler": "app.handler", "CodeSize": len(make_zip(ECHO)), "Description": "", "Timeout": 3, "MemorySize": 128,
+            "Version": "$LATEST", "TracingConfig": {"Mode": "PassThrough"}, "State": "Pending",
+            "StateReason": "The function is being created.", "StateReasonCode": "Creating", "PackageType": "Zip",
+            "Architectures": ["x86_64"], "EphemeralStorage": {"Size": 512},
+            "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
+            "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/api-create"},
+            "RuntimeVersionConfig": {"RuntimeVersionArn": "arn:aws:lambda:us-east-1::runtime:python3.13"}}
+    finally:
+        lam.delete_function(FunctionName="api-create")
+
+
+def test_everything_that_is_given_is_shown(lam, make_function):
+    given = {"Description": "Grüße", "Timeout": 900, "MemorySize": 10240, "EphemeralStorage": {"Size": 10240},
+             "Environment": {"Variables": {"AB": "ü\n\"x\"", "EMPTY": ""}}, "TracingConfig": {"Mode": "Active"},
+             "SnapStart": {"ApplyOn": "PublishedVersions"}}
+    make_function("api-given", ECHO, Tags={"team": "a b", "x": ""}, **given)
+    answer = lam.get_function(FunctionName="api-given")
+    config = answer["Configuration"]
+    assert answer["Tags"] == {"team": "a b", "x": ""}
+    assert (config["State"], config["LastUpdateStatus"]) == ("Active", "Successful")
+    assert config["SnapStart"] == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}
+    assert {k: config[k] for k in given if k != "SnapStart"} == {k: v for k, v in given.items() if k != "SnapStart"}
+
+
+def test_answers_conform_to_the_model(fnrun, lam, make_function):
+    make_function("api-model", ECHO, Environment={"Variables": {"AB": "1"}}, Tags={"a": "b"})
+    path = "/2015-03-31/functions/api-model"
+    for operation, method, tail, body in [("GetFunction", "GET", "", None),
+                                          ("GetFunctionConfiguration", "GET", "/configuration", None),
+                                          ("UpdateFunctionConfiguration", "PUT", "/configuration", b'{"Timeout":4}')]:
+        assert answer_of(fnrun, lam, operation, method, path + tail, body)[0] == 200
+    status, answer = answer_of(fnrun, lam, "ListFunctions", "GET", "/2015-03-31/functions/")
+    listed = next(f for f in answer["Functions"] if f["FunctionName"] == "api-model")
+    assert status == 200
+    assert not {"State", "LastUpdateStatus"} & set(listed)
+
+
+def test_waiters(lam, make_function):
+    make_function("api-waiters", ECHO)
+    lam.update_function_configuration(FunctionName="api-waiters", Timeout=5)
+    for name in ("function_exists", "function_active", "function_active_v2", "function_updated", "function_updated_v2"):
+        lam.get_waiter(name).wait(FunctionName="api-waiters", WaiterConfig={"Delay": 0, "MaxAttempts": 3})
+
+
+@pytest.mark.parametrize("name, qualifier, shown", [
+    ("api-names", None, "api-names"),
+    ("api-names", "$LATEST", "api-names:$LATEST"),
+    ("api-names:$LATEST", None, "api-names:$LATEST"),
+    ("api-names:$LATEST", "$LATEST", "api-names:$LATEST"),
+    ("function:api-names", None, "api-names"),
+    ("000000000000:function:api-names", None, "api-names"),
+    ("000000000000:function:api-names:$LATEST", None, "api-names:$LATEST"),
+    (ARN + "api-names", None, "api-names"),
+    (ARN + "api-names:$LATEST", None, "api-names:$LATEST"),
+])
+def test_names(lam, make_module_function, named, name, qualifier, shown):
+    kw = {"Qualifier": qualifier} if qualifier else {}
+    assert lam.get_function_configuration(FunctionName=name, **kw)["FunctionArn"] == ARN + shown
+    assert lam.get_function(FunctionName=name, **kw)["Configuration"]["FunctionArn"] == ARN + shown
+    assert lam.invoke(FunctionName=name, InvocationType="DryRun", **kw)["StatusCode"] == 204
+
+
+@pytest.fixture(scope="module")
+def named(make_module_function):
+    make_module_function("api-names", ECHO)
+
+
+@pytest.mark.parametrize("path", ["/2015-03-31/functions/", "/2015-03-31/functions/api-names/",
+                                  "/2015-03-31/functions/api%2Dnames/configuration",
+                                  "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aapi-names"])
+def test_paths_as_old_and_new_clients_write_them(fnrun, named, path):
+    status, _, body = raw(fnrun, "GET", path)
+    assert status == 200
+    assert b"api-names" in body
+
+
+def test_list_in_pages(own_fnrun):
+    """50 functions a page at most, every function once, in order."""
+    client = make_client(own_fnrun, "lambda")
+    names = [f"page-{i:02}" for i in range(53)]
+    for name in reversed(names):
+        client.create_function(FunctionName=name, Runtime="python3.13", Role=ROLE, Handler="app.handler",
+                               Code={"ZipFile": make_zip(ECHO)})
+    first = client.list_functions(MaxItems=10000)
+    assert [f["FunctionName"] for f in first["Functions"]] == names[:50]
+    rest = client.list_functions(Marker=first["NextMarker"])
+    assert [f["FunctionName"] for f in rest["Functions"]] == names[50:]
+    assert "NextMarker" not in rest
+    pages = list(client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 9}))
+    assert [f["FunctionName"] for page in pages for f in page["Functions"]] == names
+    versions = client.list_functions(FunctionVersion="ALL", MaxItems=1)["Functions"]
+    assert versions[0]["FunctionArn"] == ARN + "page-00:$LATEST"
+    assert len(packages(own_fnrun)) == 1
+
+
+# --- update -------------------------------------------------------------------------------------------------------------
+
+
+def test_update_configuration_changes_only_what_is_named(lam, make_function):
+    make_function("api-update", ECHO, Description="old", Environment={"Variables": {"AB": "1", "CD": "2"}}, MemorySize=256)
+    before = plain(lam.get_function_configuration(FunctionName="api-update"))
+    answer = lam.update_function_configuration(FunctionName="api-update", Timeout=7, Environment={"Variables": {"EF": "3"}})
+    assert (answer["State"], answer["LastUpdateStatus"]) == ("Active", "InProgress")
+    after = plain(lam.get_function_configuration(FunctionName="api-update"))
+    assert after["Environment"] == {"Variables": {"EF": "3"}}
+    assert after["RevisionId"] == answer["RevisionId"] != before["RevisionId"]
+    changed = {k for k in after if after[k] != before[k]}
+    assert changed == {"Timeout", "Environment", "RevisionId", "LastModified"}
+    lam.update_function_configuration(FunctionName="api-update", Environment={"Variables": {}}, Description="")
+    after = lam.get_function_configuration(FunctionName="api-update")
+    assert (after["Environment"], after["Description"]) == ({"Variables": {}}, "")
+
+
+def test_revision_guards_updates(lam, make_function):
+    make_function("api-revision", ECHO)
+    first = lam.get_function_configuration(FunctionName="api-revision")["RevisionId"]
+    second = lam.update_function_configuration(FunctionName="api-revision", Timeout=4, RevisionId=first)["RevisionId"]
+    with pytest.raises(lam.exceptions.PreconditionFailedException):
+        lam.update_function_configuration(FunctionName="api-revision", Timeout=5, RevisionId=first)
+    with pytest.raises(lam.exceptions.PreconditionFailedException):
+        lam.update_function_code(FunctionName="api-revision", ZipFile=make_zip(ECHO), RevisionId=first)
+    lam.update_function_code(FunctionName="api-revision", ZipFile=make_zip(ECHO), RevisionId=second)
+
+
+def test_update_code(fnrun, lam, invoke, make_function):
+    make_function("api-code", {"app.py": "def handler(event, context):\n    return 'old'\n"})
+    old = lam.get_function_configuration(FunctionName="api-code")
+    new_zip = make_zip({"app.py": "def handler(event, context):\n    return 'new'\n"})
+    dry = lam.update_function_code(FunctionName="api-code", ZipFile=new_zip, DryRun=True)
+    assert plain(lam.get_function_configuration(FunctionName="api-code")) == plain(old)
+    assert invoke("api-code").value == "old"
+    new = lam.update_function_code(FunctionName="api-code", ZipFile=new_zip)
+    assert new["CodeSha256"] == dry["CodeSha256"] != old["CodeSha256"]
+    assert new["CodeSize"] == len(new_zip)
+    assert invoke("api-code").value == "new"
+    wait_until(lambda: not tree(fnrun, old["CodeSha256"]).exists(), what="the old package to go")
+
+
+def test_the_code_can_be_fetched(lam, make_function):
+    make_function("api-fetch", ECHO)
+    location = lam.get_function(FunctionName="api-fetch")["Code"]["Location"]
+    assert urllib.request.urlopen(location).read() == make_zip(ECHO)
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(location + "0")
+
+
+def test_code_from_the_object_store(lam, s3, invoke):
+    s3.create_bucket(Bucket="api-code-bucket")
+    s3.put_object(Bucket="api-code-bucket", Key="a key/ü.zip", Body=make_zip(ECHO))
+    source = {"S3Bucket": "api-code-bucket", "S3Key": "a key/ü.zip"}
+    try:
+        lam.create_function(FunctionName="api-s3", Runtime="python3.13", Role=ROLE, Handler="app.handler", Code=source)
+        assert invoke("api-s3", {"a": 1}).value == {"a": 1}
+        s3.put_object(Bucket="api-code-bucket", Key="a key/ü.zip", Body=b"no zip")
+        with pytest.raises(ClientError, match="Could not unzip uploaded file"):
+            lam.update_function_code(FunctionName="api-s3", **source)
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            lam.update_function_code(FunctionName="api-s3", S3Bucket="api-code-bucket", S3Key="none")
+    finally:
+        lam.delete_function(FunctionName="api-s3")
+        s3.delete_object(Bucket="api-code-bucket", Key="a key/ü.zip")
+        s3.delete_bucket(Bucket="api-code-bucket")
+
+
+def test_one_change_of_code_at_a_time(lam, make_function):
+    """While a large zip is unpacked, other changes are refused as AWS refuses them, and invocations go on."""
+    make_function("api-busy", ECHO)
+    large = make_zip({f"d{i % 97}/f{i}": b"x" for i in range(8000)} | ECHO)
+    started = threading.Event()
+    refused = []
+
+    def update():
+        started.set()
+        return lam.update_function_code(FunctionName="api-busy", ZipFile=large)["CodeSize"]
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        change = pool.submit(update)
+        started.wait()
+        while not change.done():
+            try:
+                lam.update_function_configuration(FunctionName="api-busy", Timeout=6)
+            except lam.exceptions.ResourceConflictException as e:
+                refused.append(e.response["Error"]["Message"])
+        assert change.result() == len(large)
+    assert set(refused) == {"The operation cannot be performed at this time. An update is in progress for resource: "
+                            f"{ARN}api-busy"}
+
+
+def test_one_name_one_function(lam):
+    """Of many creates at once one wins."""
+    def create(i):
+        try:
+            lam.create_function(FunctionName="api-race", Runtime="python3.13", Role=ROLE, Handler="app.handler",
+                                Description=str(i), Code={"ZipFile": make_zip({"app.py": f"x = {i}"})})
+            return "created"
+        except lam.exceptions.ResourceConflictException as e:
+            return e.response["Error"]["Message"]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(create, range(8)))
+    lam.delete_function(FunctionName="api-race")
+    assert sorted(outcomes) == ["Function already exist: api-race"] * 7 + ["created"]
+
+
+# --- what is on disk ----------------------------------------------------------------------------------------------------
+
+
+def test_delete(fnrun, lam, invoke, make_function):
+    make_function("api-shared", ECHO)
+    lam.create_function(FunctionName="api-delete", Runtime="python3.13", Role=ROLE, Handler="app.handler",
+                        Code={"ZipFile": make_zip(ECHO)})
+    sha = lam.get_function_configuration(FunctionName="api-delete")["CodeSha256"]
+    invoke("api-delete")
+    assert "START" in fnrun.function_log("api-delete")
+    assert raw(fnrun, "DELETE", "/2015-03-31/functions/api-delete")[0] == 204
+    with pytest.raises(lam.exceptions.ResourceNotFoundException):
+        lam.get_function(FunctionName="api-delete")
+    wait_until(lambda: not fnrun.function_log("api-delete"), what="the log to go")
+    assert tree(fnrun, sha).exists()  # the other function's too
+    assert invoke("api-shared", 5).value == 5
+
+
+def test_a_user_is_never_given_to_another_function(own_fnrun):
+    client = make_client(own_fnrun, "lambda")
+    users = []
+    for i in range(3):
+        client.create_function(FunctionName="again", Runtime="python3.13", Role=ROLE, Handler="app.handler",
+                               Code={"ZipFile": make_zip(ECHO)})
+        client.update_function_configuration(FunctionName="again", Timeout=9)
+        with sqlite3.connect(f"file:{own_fnrun.state}/data/fnrun.db?mode=ro", uri=True) as db:
+            users.append(json.loads(db.execute("SELECT record FROM functions").fetchone()[0])["UidIndex"])
+        if i == 1:
+            own_fnrun.restart()
+        client.delete_function(FunctionName="again")
+    assert users == [0, 1, 2]
+
+
+def test_restart_keeps_functions_and_removes_leftovers(own_fnrun):
+    client = make_client(own_fnrun, "lambda")
+    client.create_function(FunctionName="stays", Runtime="python3.13", Role=ROLE, Handler="app.handler",
+                           Code={"ZipFile": make_zip(ECHO)}, Tags={"a": "b"})
+    before = plain(client.get_function(FunctionName="stays"))
+    code = own_fnrun.state / "data" / "code"
+    kept = packages(own_fnrun)
+    (code / "tmp-7" / "tree" / "deep").mkdir(parents=True)
+    (code / "tmp-7" / "tree" / "deep" / "link").symlink_to("/etc/passwd")
+    (code / "upload-3").write_bytes(b"half")
+    (code / ("ab" * 32) / "tree").mkdir(parents=True)
+    subprocess.run(["chown", "-Rh", f"--reference={code}", code], check=True)
+    own_fnrun.restart()
+    assert plain(client.get_function(FunctionName="stays")) == before
+    wait_until(lambda: set(os.listdir(code)) == kept, what="leftovers to go")
+    assert os.path.exists("/etc/passwd")
+
+
+def test_modes_and_links_of_a_package(fnrun, lam, make_function):
+    """Directories 0755, files 0644 or 0755; a zip that was made on Windows has no modes; links inside are kept."""
+    data = zips.pack(zips.entry("app.py", b"", 0o100600), zips.entry("bin/tool", b"#!", 0o104711),
+                     zips.entry("windows", b"x", 0o100777, system=0), zips.entry("empty/", b"", 0o040700),
+                     zips.entry("a/b/c/d", b""), zips.entry("./dot//name", b""), zips.entry("back\\slash", b""),
+                     zips.link("a/up", "../bin"), zips.link("loop", "loop"), zips.link("nowhere", "not/there"))
+    sha = lam.create_function(FunctionName="api-modes", Runtime="python3.13", Role=ROLE, Handler="app.handler",
+                              Code={"ZipFile": data})["CodeSha256"]
+    root = tree(fnrun, sha)
+    try:
+        assert (root.parent / "zip").read_bytes() == data
+        modes = {p: stat.S_IMODE((root / p).stat().st_mode) for p in ("app.py", "bin/tool", "windows", "empty", "a/b/c", ".")}
+        assert modes == {"app.py": 0o644, "bin/tool": 0o755, "windows": 0o644, "empty": 0o755, "a/b/c": 0o755, ".": 0o755}
+        assert (root / "dot" / "name").exists()
+        assert (root / "back\\slash").exists()
+        assert os.readlink(root / "a" / "up") == "../bin"
+        assert os.readlink(root / "nowhere") == "not/there"
+    finally:
+        lam.delete_function(FunctionName="api-modes")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_large_zip(fnrun, lam, method):
+    """Nearly the most that a request may carry, while the server goes on answering."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method, compresslevel=1) as archive:
+        archive.writestr("app.py", ECHO["app.py"])
+        archive.writestr("noise", os.urandom(48 * 1024 * 1024))
+    body = {"FunctionName": "api-large", "Runtime": "python3.13", "Role": ROLE, "Handler": "app.handler",
+            "Code": {"ZipFile": base64.b64encode(out.getvalue()).decode().replace("/", "\\/")}}
+    text = json.dumps(body).replace("\\\\/", "\\/")  # as PHP writes it
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        create = pool.submit(raw, fnrun, "POST", "/2015-03-31/functions", text)
+        while not create.done():
+            assert raw(fnrun, "GET", "/_fnrun/ping")[0] == 200
+        status, _, data = create.result()
+    assert (status, json.loads(data).get("CodeSize")) == (201, len(out.getvalue())), data[:300]
+    lam.delete_function(FunctionName="api-large")
+
+
+# --- invoke -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def echo(make_module_function):
+    make_module_function("api-invoke", {"app.py": """
+import json, os
+def handler(event, context):
+    if event == "context":
+        c = context.client_context
+        return {"custom": c.custom, "env": c.env} if c else None
+    if event == "trace":
+        return os.environ["_X_AMZN_TRACE_ID"]
+    if event == "fail":
+        raise ValueError("no")
+    print("seen")
+    return event
+"""})
+    return "/2015-03-31/functions/api-invoke/invocations"
+
+
+def test_invoke_headers(fnrun, echo):
+    status, headers, body = raw(fnrun, "POST", echo, b'{"a": 1}', {"X-Amz-Log-Type": "Tail"})
+    assert (status, json.loads(body)) == (200, {"a": 1})
+    assert re.fullmatch(UUID, headers["x-amzn-requestid"])
+    assert headers["content-type"] == "application/json"
+    assert headers["x-amz-executed-version"] == "$LATEST"
+    assert headers["x-amzn-remapped-content-length"] == "0"
+    assert re.match("Root=1-[0-9a-f]{8}-[0-9a-f]{24};", headers["x-amzn-trace-id"])
+    assert "x-amz-function-error" not in headers
+    log = base64.b64decode(headers["x-amz-log-result"]).decode()
+    assert f"START RequestId: {headers['x-amzn-requestid']} Version: $LATEST\nseen\nEND RequestId: " in log
+
+
+def test_invoke_without_a_body_is_an_empty_event(fnrun, echo):
+    assert raw(fnrun, "POST", echo)[2] == b"{}"
+
+
+def test_invoke_failure_is_http_200(fnrun, echo):
+    status, headers, body = raw(fnrun, "POST", echo, b'"fail"')
+    assert (status, headers["x-amz-function-error"]) == (200, "Unhandled")
+    assert json.loads(body)["errorType"] == "ValueError"
+
+
+def test_invoke_types_without_an_answer(fnrun, echo):
+    for kind, wanted in [("Event", 202), ("DryRun", 204)]:
+        status, headers, body = raw(fnrun, "POST", echo, b"{}", {"X-Amz-Invocation-Type": kind})
+        assert (status, body) == (wanted, b"")
+        assert "x-amz-executed-version" not in headers
+
+
+def test_client_context(fnrun, echo):
+    context = base64.b64encode(json.dumps({"custom": {"k": "v"}, "env": {"e": "f"}}).encode()).decode()
+    answer = raw(fnrun, "POST", echo, b'"context"', {"X-Amz-Client-Context": context})[2]
+    assert json.loads(answer) == {"custom": {"k": "v"}, "env": {"e": "f"}}
+    assert raw(fnrun, "POST", echo, b'"context"')[2] == b"null"
+
+
+def test_trace_goes_on(fnrun, echo):
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    _, headers, body = raw(fnrun, "POST", echo, b'"trace"', {"X-Amzn-Trace-Id": trace})
+    assert json.loads(body) == headers["x-amzn-trace-id"] == trace
+
+
+def test_start_is_told_and_can_be_forced(fnrun, echo):
+    raw(fnrun, "POST", echo, b"1")
+    assert raw(fnrun, "POST", echo, b"1")[1]["x-fnrun-start"] == "warm"
+    headers = raw(fnrun, "POST", echo, b"1", {"X-Fnrun-Start": "cold"})[1]
+    assert headers["x-fnrun-start"] == "cold"
+    assert int(headers["x-fnrun-init-ns"]) > 0 and int(headers["x-fnrun-create-ns"]) > 0
+
+
+def test_event_of_6_mib(fnrun, echo):
+    event = b'"' + b"x" * (6291456 - 2) + b'"'
+    assert raw(fnrun, "POST", echo, event)[2] == event
+
+
+# --- fnrun's own paths --------------------------------------------------------------------------------------------------
+
+
+def test_status_counts(fnrun, lam, echo):
+    raw(fnrun, "POST", echo, b"1")
+    status = json.loads(raw(fnrun, "GET", "/_fnrun/status")[2])
+    assert status["functions"] == len(lam.list_functions()["Functions"])
+    assert status["instances"] >= status["idle"] + status["busy"] > 0
+
+
+def test_logs_by_offset(fnrun, echo):
+    raw(fnrun, "POST", echo, b'"first"')
+    _, headers, whole = raw(fnrun, "GET", "/_fnrun/logs/api-invoke")
+    end = int(headers["x-fnrun-next-offset"])
+    assert whole.count(b"START RequestId") >= 1
+    assert raw(fnrun, "GET", "/_fnrun/logs/api-invoke?offset=-10")[2] == whole[-10:]
+    status, headers, nothing = raw(fnrun, "GET", f"/_fnrun/logs/api-invoke?offset={end}")
+    assert (status, nothing, int(headers["x-fnrun-next-offset"])) == (200, b"", end)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        follower = pool.submit(raw, fnrun, "GET", f"/_fnrun/logs/api-invoke?offset={end}&wait=20")
+        raw(fnrun, "POST", echo, b'"second"')
+        assert b"START RequestId" in follower.result(10)[2]
+
+
+@pytest.mark.parametrize("path, status", [("/_fnrun/logs/nobody", 404), ("/_fnrun/code/nobody", 404), ("/_fnrun/nonsense", 404),
+                                          ("/_fnrun/logs/api-invoke?offset=x", 400), ("/_fnrun/logs/api-invoke?wait=-1", 400),
+                                          ("/_fnrun/logs/..%2f..%2ffnrun.db", 404), ("/_fnrun/code/", 404)])
+def test_private_paths_refuse(fnrun, echo, path, status):
+    assert raw(fnrun, "GET", path)[0] == status
+
+
+# --- the aws CLI --------------------------------------------------------------------------------------------------------
+
+
+def test_aws_cli(fnrun, aws, tmp_path):
+    (tmp_path / "code.zip").write_bytes(make_zip(ECHO))
+    name = ["--function-name", "api-cli"]
+    made = aws("lambda", "create-function", *name, "--runtime", "python3.13", "--role", ROLE, "--handler", "app.handler",
+               "--zip-file", f"fileb://{tmp_path}/code.zip", "--environment", "Variables={AB=1}", "--tags", "x=y")
+    try:
+        assert made["State"] == "Pending"
+        aws("lambda", "wait", "function-active-v2", *name)
+        aws("lambda", "update-function-configuration", *name, "--timeout", "8")
+        aws("lambda", "wait", "function-updated-v2", *name)
+        assert aws("lambda", "get-function", *name)["Tags"] == {"x": "y"}
+        assert aws("lambda", "get-function-configuration", *name, "--qualifier", "$LATEST")["Timeout"] == 8
+        told = aws("lambda", "invoke", *name, "--payload", '{"n": 5}', "--cli-binary-format", "raw-in-base64-out",
+                   "--log-type", "Tail", tmp_path / "out")
+        assert (told["StatusCode"], told["ExecutedVersion"]) == (200, "$LATEST")
+        assert (tmp_path / "out").read_text() == '{"n": 5}'
+        assert "api-cli" in aws("lambda", "list-functions", "--query", "Functions[].FunctionName")
+    finally:
+        aws("lambda", "delete-function", *name)
+    run = fnrun.aws("lambda", "get-function", *name, ok=False)
+    assert "(ResourceNotFoundException) when calling the GetFunction operation" in run.stderr
+    assert f"Function not found: {ARN}api-cli" in run.stderr
