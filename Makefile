@@ -98,7 +98,7 @@ images: runtimes ## build the language images (once; kept in /var/lib/fnrun/imag
 unit: $(TEST_PROGRAMS) ## run the unit tests
 	@tools/dev/check --unit --build $(BUILD)
 
-check: all $(TEST_PROGRAMS) images ## run all tests
+check: all $(TEST_PROGRAMS) $(BUILD)/tests/probe images ## run all tests
 	@tools/dev/check --build $(BUILD)
 
 demo: ## show it all on this machine: packages, build, images, functions cold and warm

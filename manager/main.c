@@ -55,12 +55,19 @@ static int enter_data_dir(struct manager *m, struct err *e)
     return 0;
 }
 
+static bool is_code_in_use(void *ctx, const char *digest)
+{
+    return functions_use_code(ctx, digest);
+}
+
 static int open_parts(struct manager *m, struct err *e)
 {
     if (db_open(&m->db, "fnrun.db", e) < 0 || packages_open(m->loop, "code", &m->packages, e) < 0 ||
         store_open(m->loop, &m->db, "store", &m->store, e) < 0 ||
         functions_open(&m->db, on_retired, m, &m->functions, e) < 0)
         return -e->code;
+    /* What an earlier life had unpacked for a function that was never stored, or just deleted. */
+    packages_sweep(m->packages, is_code_in_use, m->functions);
     if (warden_open(m->loop, PROTO_WARDEN_FD, &instance_warden_handlers, m, &m->warden, e) < 0 ||
         runtime_api_start(m, e) < 0 || sandbox_endpoint_start(m, e) < 0 || invoker_create(m, &m->invoker, e) < 0)
         return -e->code;

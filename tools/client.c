@@ -124,6 +124,7 @@ int client_prepare(struct client *c, const struct request *r, struct err *e)
     c->headers = NULL;
     set_common(c);
     set_method(c, r);
+    SET(c, CURLOPT_TIMEOUT_MS, r->timeout_ms);
     if (buf_addf(&text, e, "%s%s", c->endpoint, r->path) < 0)
         return -e->code;
     SET(c, CURLOPT_URL, text.data);

@@ -17,6 +17,7 @@ struct request {
     const void *body;    /* must live until the answer is there */
     size_t size;
     const char *const *headers; /* "Name: value", NULL-terminated; or NULL */
+    long timeout_ms;            /* for all of it; 0: none */
 };
 
 struct client {

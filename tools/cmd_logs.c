@@ -20,7 +20,7 @@ static int fetch(struct cli *c, long long offset, int wait_seconds, long long *r
         return -e->code;
     r.path = path.data;
     if (api_send(c, &r, e) < 0)
-        return -e->code;
+        return err_wrap(e, "%s", c->operands[0]);
     *ret_next =
         client_header_number(c->client, "X-Fnrun-Next-Offset", MAX(offset, 0) + (long long)c->client->body.used);
     return 0;

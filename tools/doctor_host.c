@@ -187,7 +187,7 @@ void check_image_tools(struct doctor *d)
 /* Whether an instance answers at `address` already. */
 static bool answers(const char *address)
 {
-    struct request r = {.method = "GET", .path = "/_fnrun/ping"};
+    struct request r = {.method = "GET", .path = "/_fnrun/ping", .timeout_ms = 1000};
     struct client *c = NULL;
     bool yes = false;
     char url[300];

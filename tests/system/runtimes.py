@@ -62,6 +62,12 @@ def environment(language, handler, extra):
     return {**env, **extra}
 
 
+def as_channel(fd):
+    """dup2() alone would leave close-on-exec set where the descriptor happens to have the channel's number already."""
+    os.dup2(fd, CHANNEL_FD)
+    os.set_inheritable(CHANNEL_FD, True)
+
+
 class Reply:
     def __init__(self, kind, head, body):
         self.kind, self.head, self.body = kind, json.loads(head), body
@@ -87,7 +93,7 @@ class Runtime:
         self.process = subprocess.Popen(
             ["unshare", "-m", "sh", "-c", ENTER, "sh", *map(str, places), *program],
             env=environment(language, handler, env or {}), stdin=subprocess.DEVNULL, stdout=logs_write,
-            stderr=logs_write, close_fds=False, preexec_fn=lambda: os.dup2(theirs.fileno(), CHANNEL_FD),
+            stderr=logs_write, close_fds=False, preexec_fn=lambda: as_channel(theirs.fileno()),
         )
         theirs.close()
         os.close(logs_write)

@@ -69,7 +69,7 @@ def deploy(fnrun, *args):
 
 def alone(*args, env=None, **kw):
     """Runs fnrun without an instance."""
-    return subprocess.run([BUILD / "fnrun", *map(str, args)], capture_output=True, text=True, env=env, **kw)
+    return subprocess.run([BUILD / "fnrun", *map(str, args)], capture_output=True, text=True, env=env, timeout=60, **kw)
 
 
 def test_help_names_every_command_and_exit_code():

@@ -65,6 +65,8 @@ def conform(shape, value, path=""):
         for i, member in enumerate(value):
             conform(shape.member, member, f"{path}[{i}]")
     elif shape.type_name == "string" and "enum" in shape.metadata and shape.name != "Runtime":  # that list is of 2022 too
+        if (path, value) == (".LastUpdateStatusReasonCode", "Creating"):  # AWS sends what its own model does not list
+            return
         assert value in shape.metadata["enum"], (path, value)
     elif shape.type_name == "string" and "pattern" in shape.metadata:
         assert re.fullmatch(shape.metadata["pattern"], value), (path, value)
