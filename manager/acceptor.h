@@ -6,7 +6,7 @@
 
 struct acceptor {
     struct loop *loop;
-    struct loop_io io; /* io.fd -1: closed */
+    struct loop_io io;                                 /* io.fd -1: closed */
     void (*on_connection)(struct acceptor *a, int fd); /* fd: non-blocking, the callee's */
 };
 

@@ -53,8 +53,8 @@ static int add_variable(const struct function *f, struct buf *out, uint32_t *cou
 static int add_ours(struct manager *m, const struct function *f, const char *log_stream, struct buf *out,
                     uint32_t *count, struct err *e)
 {
-#define VARIABLE(name, reserved, fmt, arg)                                                                             \
-    if (add_variable(f, out, count, e, name, fmt, arg) < 0)                                                            \
+#define VARIABLE(name, reserved, fmt, arg)                  \
+    if (add_variable(f, out, count, e, name, fmt, arg) < 0) \
         return -e->code;
 #include "environment.def"
 #undef VARIABLE
@@ -70,7 +70,8 @@ static int add_configured(const struct function *f, struct buf *out, uint32_t *c
 {
     const cJSON *v;
 
-    cJSON_ArrayForEach(v, f->environment) {
+    cJSON_ArrayForEach(v, f->environment)
+    {
         if (!cJSON_IsString(v))
             continue;
         if (buf_addf(out, e, "%s=%s", v->string, v->valuestring) < 0 || buf_add(out, "", 1, e) < 0)

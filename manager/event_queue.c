@@ -86,7 +86,8 @@ static int settle_all(struct event_queue *q, struct err *e)
 
     if (db_exec(&q->m->db, "BEGIN", e) < 0)
         return -e->code;
-    list_for_each(&q->running, r, struct running, link) {
+    list_for_each(&q->running, r, struct running, link)
+    {
         if (r->finished && settle_one(q, r, e) < 0) {
             struct err ignored;
 
@@ -108,7 +109,8 @@ static void on_settle(struct loop_timer *t)
         loop_timer_set(q->m->loop, t, clock_now() + NSEC_PER_SEC);
         return;
     }
-    list_for_each(&q->running, r, struct running, link) {
+    list_for_each(&q->running, r, struct running, link)
+    {
         if (!r->finished)
             continue;
         list_remove(&r->link);
@@ -121,9 +123,7 @@ static bool is_running(const struct event_queue *q, int64_t id)
 {
     struct running *r;
 
-    list_for_each(&q->running, r, struct running, link)
-        if (r->id == id)
-            return true;
+    list_for_each(&q->running, r, struct running, link) if (r->id == id) return true;
     return false;
 }
 
@@ -215,8 +215,8 @@ int event_queue_open(struct manager *m, struct event_queue **ret, struct err *e)
 
     if (!q)
         return err_set(e, ENOMEM, "event queue: no memory");
-    *q = (struct event_queue){.m = m, .due_timer.on_due = on_due, .settle_timer.on_due = on_settle,
-                              .dispatch.run = on_dispatch};
+    *q = (struct event_queue){
+        .m = m, .due_timer.on_due = on_due, .settle_timer.on_due = on_settle, .dispatch.run = on_dispatch};
     list_init(&q->running);
     if (db_exec(&m->db,
                 "CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY AUTOINCREMENT, function TEXT NOT NULL, "

@@ -196,14 +196,11 @@ static struct MHD_Daemon *start_daemon(struct http_server *s, int listen_fd)
         flags |= MHD_USE_NO_LISTEN_SOCKET;
         listen[0] = listen[1];
     }
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_ARRAY, listen,
-                            MHD_OPTION_EXTERNAL_LOGGER, on_mhd_log, NULL,
-                            MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-                            MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-                            MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_END);
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_access, s, MHD_OPTION_ARRAY, listen, MHD_OPTION_EXTERNAL_LOGGER,
+                            on_mhd_log, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_NOTIFY_COMPLETED,
+                            on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
+                            CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, timeout, MHD_OPTION_END);
 }
 
 int http_create(struct loop *loop, int listen_fd, const struct http_handlers *handlers, void *server_ctx,
@@ -214,8 +211,12 @@ int http_create(struct loop *loop, int listen_fd, const struct http_handlers *ha
 
     if (!s)
         return err_set(e, ENOMEM, "http server: no memory");
-    *s = (struct http_server){.loop = loop, .handlers = handlers, .ctx = server_ctx, .timer.on_due = on_timer,
-                              .later.run = on_later, .io.on_ready = on_ready};
+    *s = (struct http_server){.loop = loop,
+                              .handlers = handlers,
+                              .ctx = server_ctx,
+                              .timer.on_due = on_timer,
+                              .later.run = on_later,
+                              .io.on_ready = on_ready};
     s->daemon = start_daemon(s, listen_fd);
     info = s->daemon ? MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (!info) {

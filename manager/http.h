@@ -29,9 +29,9 @@ struct http_handlers {
 struct http_request {
     /* For the handlers to read. */
     const char *method;
-    char *path;     /* as the client sent it, percent-encoded, without the query string */
+    char *path; /* as the client sent it, percent-encoded, without the query string */
     struct buf body;
-    bool body_too_large; /* more than body.cap came (the rest was thrown away): answer with an error */
+    bool body_too_large;  /* more than body.cap came (the rest was thrown away): answer with an error */
     void *connection_ctx; /* what http_adopt was given; NULL for API connections */
     void *server_ctx;     /* what http_create was given */
 
@@ -39,8 +39,8 @@ struct http_request {
     uint64_t body_cap; /* bytes that `body` may take; 0 means none. Default 0. */
     /* Takes the body piece by piece instead of `body`. Returns negative to fail: the rest is thrown away. */
     int (*on_data)(struct http_request *r, const char *data, size_t size);
-    const struct http_handlers *handlers; /* a router replaces its own by the service's */
-    void *user;                           /* the handler's own */
+    const struct http_handlers *handlers;    /* a router replaces its own by the service's */
+    void *user;                              /* the handler's own */
     void (*on_free)(struct http_request *r); /* called once when the request ends; frees `user` */
 
     /* http.c's own. */

@@ -346,9 +346,19 @@ int instance_create(struct manager *m, struct function *f, const struct instance
 
     if (!i)
         return err_set(e, ENOMEM, "instance: no memory");
-    *i = (struct instance){.m = m, .events = events, .f = function_ref(f), .sandbox = ++last_id, .fresh = true,
-                           .created_at = clock_now(), .peak_fd = -1, .freezer_fd = -1, .log_io.fd = -1,
-                           .channel.io.fd = -1, .endpoint.io.fd = -1, .deadline.on_due = on_deadline, .idle.on_due = on_idle};
+    *i = (struct instance){.m = m,
+                           .events = events,
+                           .f = function_ref(f),
+                           .sandbox = ++last_id,
+                           .fresh = true,
+                           .created_at = clock_now(),
+                           .peak_fd = -1,
+                           .freezer_fd = -1,
+                           .log_io.fd = -1,
+                           .channel.io.fd = -1,
+                           .endpoint.io.fd = -1,
+                           .deadline.on_due = on_deadline,
+                           .idle.on_due = on_idle};
     list_init(&i->link);
     list_init(&i->all);
     make_log_stream(i);
@@ -377,9 +387,7 @@ static struct instance *find(struct manager *m, uint64_t sandbox)
 {
     struct instance *i;
 
-    list_for_each(&m->instances, i, struct instance, all)
-        if (i->sandbox == sandbox)
-            return i;
+    list_for_each(&m->instances, i, struct instance, all) if (i->sandbox == sandbox) return i;
     return NULL;
 }
 

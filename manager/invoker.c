@@ -218,9 +218,7 @@ static struct invocation *next_waiting(struct instance *i)
 {
     struct invocation *inv;
 
-    list_for_each(&i->f->pool->waiting, inv, struct invocation, link)
-        if (!inv->force_cold || i->fresh)
-            return inv;
+    list_for_each(&i->f->pool->waiting, inv, struct invocation, link) if (!inv->force_cold || i->fresh) return inv;
     return NULL;
 }
 
@@ -228,9 +226,7 @@ static struct instance *find_idle(struct pool *p)
 {
     struct instance *i;
 
-    list_for_each(&p->instances, i, struct instance, link)
-        if (i->state == INSTANCE_IDLE)
-            return i;
+    list_for_each(&p->instances, i, struct instance, link) if (i->state == INSTANCE_IDLE) return i;
     return NULL;
 }
 
@@ -239,9 +235,8 @@ static struct instance *find_victim(struct manager *m)
 {
     struct instance *i, *victim = NULL;
 
-    list_for_each(&m->instances, i, struct instance, all)
-        if (i->state == INSTANCE_IDLE && (!victim || i->idle.due < victim->idle.due))
-            victim = i;
+    list_for_each(&m->instances, i, struct instance,
+                  all) if (i->state == INSTANCE_IDLE && (!victim || i->idle.due < victim->idle.due)) victim = i;
     return victim;
 }
 
@@ -420,8 +415,8 @@ static bool adopt_waiting(struct instance *i)
 
 static void on_init_error(struct instance *i, struct buf *payload, const char *error_type)
 {
-    struct outcome o = {.payload = payload, .error_type = error_type, .status = "error",
-                        .memory_peak = instance_memory_peak(i)};
+    struct outcome o = {
+        .payload = payload, .error_type = error_type, .status = "error", .memory_peak = instance_memory_peak(i)};
 
     i->init_reported = true;
     if (adopt_waiting(i))
@@ -432,7 +427,9 @@ static void on_init_error(struct instance *i, struct buf *payload, const char *e
 static void on_timeout(struct instance *i)
 {
     auto_buf struct buf payload = {.data = NULL};
-    struct outcome o = {.payload = &payload, .error_type = "Sandbox.Timedout", .status = "timeout",
+    struct outcome o = {.payload = &payload,
+                        .error_type = "Sandbox.Timedout",
+                        .status = "timeout",
                         .memory_peak = instance_memory_peak(i)};
     struct err e;
 
@@ -485,7 +482,9 @@ static void on_failed(struct instance *i, const struct proto_failed *m)
 static void on_exited(struct instance *i, const struct proto_exited *m)
 {
     auto_buf struct buf payload = {.data = NULL};
-    struct outcome o = {.payload = &payload, .error_type = "Runtime.ExitError", .status = "error",
+    struct outcome o = {.payload = &payload,
+                        .error_type = "Runtime.ExitError",
+                        .status = "error",
                         .memory_peak = m->oom_kills ? UINT64_MAX >> 1 : m->memory_peak};
     bool had_work = i->current || (i->state == INSTANCE_INIT && adopt_waiting(i));
     struct err e;
@@ -515,7 +514,8 @@ void invoker_retire(UNUSED struct invoker *in, struct function *f)
 
     if (!f->pool)
         return;
-    list_for_each(&f->pool->instances, i, struct instance, link) {
+    list_for_each(&f->pool->instances, i, struct instance, link)
+    {
         i->retired = true;
         if (i->state == INSTANCE_IDLE)
             instance_kill(i);
@@ -540,7 +540,8 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     *ret = in->stats;
     ret->instances = in->instances;
     ret->waiting = in->waiting;
-    list_for_each(&in->m->instances, i, const struct instance, all) {
+    list_for_each(&in->m->instances, i, const struct instance, all)
+    {
         ret->idle += i->state == INSTANCE_IDLE;
         ret->busy += i->state == INSTANCE_BUSY;
         ret->starting += i->state <= INSTANCE_INIT;

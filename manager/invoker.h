@@ -27,7 +27,7 @@ enum invoke_outcome {
 struct invoke_result {
     enum invoke_outcome outcome;
     const char *request_id;
-    struct buf *payload; /* may be emptied by the receiver (http_answer_buf) */
+    struct buf *payload;  /* may be emptied by the receiver (http_answer_buf) */
     const char *log_tail; /* the last 4 KB of this invocation's log */
     size_t log_tail_bytes;
     bool cold;

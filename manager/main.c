@@ -48,7 +48,8 @@ static int enter_data_dir(struct manager *m, struct err *e)
         return err_errno(e, "%s", m->config.data_dir);
     /* SQLite goes by absolute paths, whatever the working directory allows. */
     if (!getcwd(path, sizeof(path)) || access(path, R_OK | W_OK | X_OK) < 0)
-        return err_errno(e, "state directory: user %u can't get there; make every folder above it searchable (chmod o+x)",
+        return err_errno(e,
+                         "state directory: user %u can't get there; make every folder above it searchable (chmod o+x)",
                          (unsigned)getuid());
     if (mkdir("logs", 0700) < 0 && errno != EEXIST)
         return err_errno(e, "%s/logs", m->config.data_dir);

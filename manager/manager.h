@@ -23,7 +23,8 @@ struct manager_config {
     const char *account;      /* --account, default 000000000000 */
     unsigned idle_seconds;    /* --idle-seconds: an instance without work ends after so long; default 300 */
     unsigned max_instances;   /* --max-instances, default 1000 (AWS's concurrency quota) */
-    unsigned retry_seconds;   /* --retry-seconds: a failed event waits so long, then twice as long; default 60 as in AWS */
+    unsigned
+        retry_seconds; /* --retry-seconds: a failed event waits so long, then twice as long; default 60 as in AWS */
 };
 
 struct manager {

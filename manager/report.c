@@ -83,10 +83,18 @@ int report_timeout(struct instance *i, const char *request_id, uint32_t timeout_
 static const char *signal_name(int signo, char *scratch, size_t size)
 {
     static const char *const names[] = {
-        [1] = "hangup",        [2] = "interrupt", [3] = "quit",
-        [4] = "illegal instruction", [5] = "trace/breakpoint trap", [6] = "aborted",
-        [7] = "bus error",     [8] = "floating point exception", [9] = "killed",
-        [11] = "segmentation fault", [13] = "broken pipe", [14] = "alarm clock",
+        [1] = "hangup",
+        [2] = "interrupt",
+        [3] = "quit",
+        [4] = "illegal instruction",
+        [5] = "trace/breakpoint trap",
+        [6] = "aborted",
+        [7] = "bus error",
+        [8] = "floating point exception",
+        [9] = "killed",
+        [11] = "segmentation fault",
+        [13] = "broken pipe",
+        [14] = "alarm clock",
         [15] = "terminated",
     };
 

@@ -10,10 +10,10 @@ void report_start(struct instance *i, const char *request_id);
 struct report {
     const char *request_id;
     nsec_t duration;
-    nsec_t init;             /* 0: it was a warm start */
-    uint64_t memory_peak;    /* bytes */
-    const char *status;      /* NULL, "timeout" or "error" */
-    const char *error_type;  /* with "error" */
+    nsec_t init;            /* 0: it was a warm start */
+    uint64_t memory_peak;   /* bytes */
+    const char *status;     /* NULL, "timeout" or "error" */
+    const char *error_type; /* with "error" */
 };
 
 /* END and REPORT. */

@@ -46,8 +46,10 @@ static void answer_wrong_state(struct http_request *r, const char *from, const c
 {
     char text[120];
 
-    snprintf(text, sizeof(text), "State transition from %s to %s failed for runtime. Error: State transition is not "
-             "allowed", from, to);
+    snprintf(text, sizeof(text),
+             "State transition from %s to %s failed for runtime. Error: State transition is not "
+             "allowed",
+             from, to);
     answer_error(r, 403, "InvalidStateTransition", text);
 }
 

@@ -26,8 +26,7 @@ static const struct row rows[] = {
 #define TREE(base, source, target, attributes) {PLAN_TREE, PLAN_##base, source, target, ALWAYS | attributes, false},
 #define TMPFS(target, attributes) {PLAN_TMPFS, PLAN_BASES, NULL, target, ALWAYS | attributes, false},
 #define PROC(target, attributes) {PLAN_PROC, PLAN_BASES, NULL, target, ALWAYS | attributes, false},
-#define MASK(kind, target)                                                                                             \
-    {PLAN_TREE, PLAN_RUN, MASK_##kind, target, ALWAYS | READ_ONLY | NODEV | NOEXEC, true},
+#define MASK(kind, target) {PLAN_TREE, PLAN_RUN, MASK_##kind, target, ALWAYS | READ_ONLY | NODEV | NOEXEC, true},
 #include "plan.def"
 #undef TREE
 #undef TMPFS

@@ -90,7 +90,8 @@ int cgroup_open_mount(const char *type, const char *controller, struct err *e);
 int cgroup_write(int dir, const char *group, const char *file, const char *text, struct err *e);
 int cgroup_read_number(int dir, const char *group, const char *file, uint64_t *ret_value, struct err *e);
 /* The number behind "key " in a file of "key number" lines. */
-int cgroup_read_keyed(int dir, const char *group, const char *file, const char *key, uint64_t *ret_value, struct err *e);
+int cgroup_read_keyed(int dir, const char *group, const char *file, const char *key, uint64_t *ret_value,
+                      struct err *e);
 int cgroup_open_file(int dir, const char *group, const char *file, int flags, struct err *e);
 
 /* AWS's own scheduling period: short, so that a small share still reacts within tens of milliseconds. */

@@ -30,7 +30,8 @@ static int check_controllers(int dir, struct err *e)
     for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
         snprintf(word, sizeof(word), " %s ", needed[i]);
         if (!strstr(padded, word))
-            return err_set(e, ENOENT, "controller %s is not available (is it in a v1 hierarchy, or is Delegate=yes missing?)",
+            return err_set(e, ENOENT,
+                           "controller %s is not available (is it in a v1 hierarchy, or is Delegate=yes missing?)",
                            needed[i]);
     }
     return 0;

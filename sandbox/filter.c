@@ -93,8 +93,7 @@ static int add_socket(scmp_filter_ctx f, struct err *e)
     uint32_t refuse = SCMP_ACT_ERRNO(EAFNOSUPPORT);
 
     for (int family = 0; family <= AF_NETLINK; family++)
-        if (!family_allowed(family) &&
-            rule(f, refuse, "socket", 1, &SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family), e) < 0)
+        if (!family_allowed(family) && rule(f, refuse, "socket", 1, &SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family), e) < 0)
             return -e->code;
     if (rule(f, refuse, "socket", 1, &SCMP_A0(SCMP_CMP_GT, AF_NETLINK), e) < 0 ||
         rule(f, SCMP_ACT_ALLOW, "socket", 1, &SCMP_A0(SCMP_CMP_EQ, AF_UNIX), e) < 0 ||

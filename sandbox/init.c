@@ -86,8 +86,9 @@ static int read_spec(struct init_runtime *r, struct init_failure *f)
 
     if (size < 0)
         return init_fail(f, size, "read the specification");
-    if ((size_t)size < sizeof(*s) || s->kind != INIT_SPEC || s->filter_count == 0 || s->filter_count > INIT_FILTER_MAX ||
-        s->argc == 0 || s->argc > PROTO_ARGV_MAX || s->envc > PROTO_ENV_MAX || s->uid == 0 || s->init_uid == 0 ||
+    if ((size_t)size < sizeof(*s) || s->kind != INIT_SPEC || s->filter_count == 0 ||
+        s->filter_count > INIT_FILTER_MAX || s->argc == 0 || s->argc > PROTO_ARGV_MAX || s->envc > PROTO_ENV_MAX ||
+        s->uid == 0 || s->init_uid == 0 ||
         (size_t)size != sizeof(*s) + s->filter_count * sizeof(struct sock_filter) + s->strings_bytes)
         return init_fail(f, -EPROTO, "read the specification");
     strings = split(end - s->strings_bytes, end, arguments, s->argc);
@@ -106,9 +107,8 @@ static int read_spec(struct init_runtime *r, struct init_failure *f)
  * outside. */
 static int listen_on(uint16_t port, struct sockets *sockets, struct init_failure *f)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     long fd = SYS(socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc;
 
     if (fd < 0)

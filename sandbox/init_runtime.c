@@ -27,11 +27,16 @@ struct limit {
 /* As in AWS Lambda. The number of processes isn't limited here: RLIMIT_NPROC counts a uid over all its sandboxes; each one's
  * cgroup has its own limit. Infinity: as far as the hard limit goes. */
 static const struct limit limits[] = {
-    {RLIMIT_NOFILE, 1024, true},          {RLIMIT_CORE, 0, true},
-    {RLIMIT_MEMLOCK, 65536, true},        {RLIMIT_STACK, 8388608, false},
-    {RLIMIT_RTPRIO, 0, true},             {RLIMIT_NICE, 0, true},
-    {RLIMIT_NPROC, RLIM_INFINITY, false}, {RLIMIT_AS, RLIM_INFINITY, false},
-    {RLIMIT_CPU, RLIM_INFINITY, false},   {RLIMIT_DATA, RLIM_INFINITY, false},
+    {RLIMIT_NOFILE, 1024, true},
+    {RLIMIT_CORE, 0, true},
+    {RLIMIT_MEMLOCK, 65536, true},
+    {RLIMIT_STACK, 8388608, false},
+    {RLIMIT_RTPRIO, 0, true},
+    {RLIMIT_NICE, 0, true},
+    {RLIMIT_NPROC, RLIM_INFINITY, false},
+    {RLIMIT_AS, RLIM_INFINITY, false},
+    {RLIMIT_CPU, RLIM_INFINITY, false},
+    {RLIMIT_DATA, RLIM_INFINITY, false},
     {RLIMIT_FSIZE, RLIM_INFINITY, false},
 };
 

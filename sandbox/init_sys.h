@@ -22,7 +22,10 @@ static inline long sys_call(long nr, long a, long b, long c, long d, long e)
     register long r8 __asm__("r8") = e;
     long rc;
 
-    __asm__ volatile("syscall" : "=a"(rc) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(rc)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                     : "rcx", "r11", "memory");
     return rc;
 }
 

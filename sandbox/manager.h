@@ -16,7 +16,7 @@ struct manager {
     /* set by the owner */
     struct loop *loop;
     struct state_ids ids;
-    char *const *argv;   /* argv[0] is the program's path */
+    char *const *argv; /* argv[0] is the program's path */
     const char *cwd;
     int listener;        /* the API's listening socket */
     unsigned max_deaths; /* within MANAGER_DEATHS_WINDOW; 0: no limit */
@@ -27,7 +27,7 @@ struct manager {
     void *ctx;
 
     struct link link;
-    struct loop_io pid; /* its pidfd */
+    struct loop_io pid;      /* its pidfd */
     struct loop_timer timer; /* the next start, or the end of patience in stopping */
     bool stopping;
     nsec_t deaths[MANAGER_DEATHS_MAX]; /* when; a ring */

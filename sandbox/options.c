@@ -14,7 +14,7 @@ struct option_entry {
 };
 
 static const struct option_entry entries[] = {
-#define OPTION(kind, field, name, argument, initial, help)                                                             \
+#define OPTION(kind, field, name, argument, initial, help) \
     {OPTION_##kind, offsetof(struct options, field), name, argument, initial, help},
 #include "options.def"
 #undef OPTION

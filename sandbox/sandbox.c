@@ -46,9 +46,7 @@ struct sandbox *sandbox_find(struct sandboxes *all, uint64_t id)
 {
     struct sandbox *s;
 
-    list_for_each(&all->list, s, struct sandbox, node)
-        if (s->id == id && !s->disowned)
-            return s;
+    list_for_each(&all->list, s, struct sandbox, node) if (s->id == id && !s->disowned) return s;
     return NULL;
 }
 
@@ -335,7 +333,8 @@ void sandboxes_disown(struct sandboxes *all)
 {
     struct sandbox *s;
 
-    list_for_each(&all->list, s, struct sandbox, node) {
+    list_for_each(&all->list, s, struct sandbox, node)
+    {
         s->disowned = true;
         sandbox_kill(s);
     }

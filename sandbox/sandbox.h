@@ -53,8 +53,8 @@ struct sandbox {
     uint64_t id;
     uint32_t flags;
     char group[CGROUP_NAME_MAX];
-    int log;                       /* read end, until the manager has it */
-    struct loop_io control, pid;   /* socket to fnrun-init; pidfd of PID 1 */
+    int log;                        /* read end, until the manager has it */
+    struct loop_io control, pid;    /* socket to fnrun-init; pidfd of PID 1 */
     struct loop_timer lease, again; /* again: the next try of ENDING or REMOVING */
     unsigned tries;
     nsec_t asked;

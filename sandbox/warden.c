@@ -30,8 +30,8 @@
 
 /* Mounts and namespaces; lo; ids and bounding sets of children; killing other uids; the manager's private directory and the
  * root of the cgroup file systems, which even root may not write to. */
-static const cap_value_t kept[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_KILL,
-                                   CAP_DAC_OVERRIDE};
+static const cap_value_t kept[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SETUID,      CAP_SETGID,
+                                   CAP_SETPCAP,   CAP_KILL,      CAP_DAC_OVERRIDE};
 
 #define MANAGER_ARGV_MAX (OPTIONS_MANAGER_ARGS_MAX + 16)
 
@@ -84,8 +84,9 @@ static void name_manager_argv(struct warden *w)
 {
     const struct option_list *more = &w->options.manager_args;
     char **p = w->manager_argv;
-    const char *const fixed[] = {w->fnrund,    "--data",     ".", /* its working directory */   "--images",        w->images,
-                                 "--runtimes", w->runtimes, "--listen-name", w->options.listen};
+    const char *const fixed[] = {w->fnrund,        "--data",     ".",         /* its working directory */ "--images",
+                                 w->images,        "--runtimes", w->runtimes, "--listen-name",
+                                 w->options.listen};
 
     _Static_assert(ARRAY_LEN(fixed) + OPTIONS_MANAGER_ARGS_MAX < MANAGER_ARGV_MAX, "room for all arguments");
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
@@ -232,8 +233,7 @@ static int run(struct warden *w, struct err *e)
     auto_fd int listener = -1;
     int rc;
 
-    if (find_paths(w, e) < 0 ||
-        state_open(&w->state, w->options.state, w->options.user, w->options.uid_base, e) < 0)
+    if (find_paths(w, e) < 0 || state_open(&w->state, w->options.state, w->options.user, w->options.uid_base, e) < 0)
         return -e->code;
     listener = listen_open(w->options.listen, e);
     if (listener < 0 || raise_file_limit(e) < 0 || leave_mount_namespace(e) < 0 || loop_create(&w->loop, e) < 0 ||

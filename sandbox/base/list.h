@@ -43,13 +43,12 @@ static inline void list_remove(struct list_node *n)
     list_init(n);
 }
 
-#define list_first(head, type, member)                                                                                 \
-    (list_empty(head) ? (type *)NULL : container_of((head)->next, type, member))
+#define list_first(head, type, member) (list_empty(head) ? (type *)NULL : container_of((head)->next, type, member))
 
 /* The body may remove or free `it`. */
-#define list_for_each(head, it, type, member)                                                                          \
-    for (struct list_node *it##_n = (head)->next, *it##_next = it##_n->next;                                           \
-         it##_n != (head) && ((it = container_of(it##_n, type, member)), 1);                                           \
+#define list_for_each(head, it, type, member)                                \
+    for (struct list_node *it##_n = (head)->next, *it##_next = it##_n->next; \
+         it##_n != (head) && ((it = container_of(it##_n, type, member)), 1); \
          it##_n = it##_next, it##_next = it##_n->next)
 
 #endif

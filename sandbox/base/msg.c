@@ -65,8 +65,7 @@ ssize_t msg_recv(int sock, void *data, size_t size, struct msg_fds *ret_fds, str
 {
     struct iovec iov = {.iov_base = data, .iov_len = size};
     union control c;
-    struct msghdr h = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.bytes, .msg_controllen = sizeof(c.bytes)};
+    struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.bytes, .msg_controllen = sizeof(c.bytes)};
     ssize_t n;
 
     do

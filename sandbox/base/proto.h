@@ -53,17 +53,17 @@ enum proto_create_flags {
 struct proto_create {
     struct proto_header header;
     uint32_t flags;
-    uint32_t uid_index;                      /* the function's own uid = the block's first uid + 2 + this */
-    char image[PROTO_NAME_MAX];              /* IMAGES/image/image_digest/rootfs becomes / */
+    uint32_t uid_index;         /* the function's own uid = the block's first uid + 2 + this */
+    char image[PROTO_NAME_MAX]; /* IMAGES/image/image_digest/rootfs becomes / */
     char image_digest[PROTO_IMAGE_DIGEST];
-    char code_digest[PROTO_CODE_DIGEST];     /* data/code/code_digest/tree becomes /var/task */
-    char runtime_dir[PROTO_NAME_MAX];        /* runtimes/runtime_dir becomes /var/runtime; "" for none */
-    uint64_t memory_bytes;                   /* hard limit */
-    uint64_t tmp_bytes;                      /* size of /tmp */
-    uint32_t cpu_millis;                     /* CPU time per second of wall time, in ms; 1000 is one CPU */
-    uint32_t lease_ms;                       /* kill after this, unless a LEASE moves it; 1..PROTO_LEASE_MAX_MS */
+    char code_digest[PROTO_CODE_DIGEST]; /* data/code/code_digest/tree becomes /var/task */
+    char runtime_dir[PROTO_NAME_MAX];    /* runtimes/runtime_dir becomes /var/runtime; "" for none */
+    uint64_t memory_bytes;               /* hard limit */
+    uint64_t tmp_bytes;                  /* size of /tmp */
+    uint32_t cpu_millis;                 /* CPU time per second of wall time, in ms; 1000 is one CPU */
+    uint32_t lease_ms;                   /* kill after this, unless a LEASE moves it; 1..PROTO_LEASE_MAX_MS */
     uint32_t argc, envc;
-    uint32_t strings_bytes;                  /* argc + envc strings follow, each with its NUL */
+    uint32_t strings_bytes; /* argc + envc strings follow, each with its NUL */
 };
 
 struct proto_lease {

@@ -122,7 +122,9 @@ static long try_unix(const char *path)
     memcpy(to.sun_path, path, strlen(path));
     if (*path == '@')
         to.sun_path[0] = '\0';
-    return fd < 0 ? -1 : connect(fd, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+    return fd < 0 ? -1
+                  : connect(fd, (struct sockaddr *)&to,
+                            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
 }
 
 /* A masked file is there but has nothing in it. */
@@ -174,10 +176,10 @@ static void run_attempt(struct buf *out, const char *name, long (*attempt)(void)
     add_result(out, name, result[0], result[1]);
 }
 
-#define TRY(name, expression)                                                                                          \
-    static long attempt_##name(void)                                                                                   \
-    {                                                                                                                  \
-        return expression;                                                                                             \
+#define TRY(name, expression)        \
+    static long attempt_##name(void) \
+    {                                \
+        return expression;           \
     }
 #include "attempts.def"
 #undef TRY

@@ -208,7 +208,8 @@ static int command_daemonize(UNUSED long number)
 
 static int connect_to(const char *host, int port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = inet_addr(host)};
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = inet_addr(host)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
@@ -253,7 +254,8 @@ static void get_next(const char *api, char *id, size_t size)
     char head[16384], *line;
     struct buf request = {0};
 
-    out_addf(&request, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", api);
+    out_addf(&request, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+             api);
     exchange(api, &request, head, sizeof(head));
     buf_free(&request);
     line = strcasestr(head, name);
@@ -289,9 +291,10 @@ static const struct {
     const char *name;
     int (*run)(long number);
 } commands[] = {
-    {"report", command_report},   {"sleep", command_sleep}, {"exit", command_exit},     {"signal", command_signal},
-    {"eat", command_eat},         {"spin", command_spin},   {"fill", command_fill},     {"fork", command_fork},
-    {"orphan", command_orphan},   {"api", command_api},     {"channel", command_channel}, {"daemonize", command_daemonize},
+    {"report", command_report}, {"sleep", command_sleep},     {"exit", command_exit},
+    {"signal", command_signal}, {"eat", command_eat},         {"spin", command_spin},
+    {"fill", command_fill},     {"fork", command_fork},       {"orphan", command_orphan},
+    {"api", command_api},       {"channel", command_channel}, {"daemonize", command_daemonize},
 };
 
 int main(int argc, char **argv)

@@ -56,8 +56,8 @@ static void add_privileges(struct buf *out)
     for (int cap = 0; cap < 64; cap++)
         bounding += prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1;
     out_addf(out, ",\"no_new_privs\":%d,\"seccomp\":%d,\"dumpable\":%d,\"bounding_set\":%d",
-             prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), prctl(PR_GET_SECCOMP, 0, 0, 0, 0), prctl(PR_GET_DUMPABLE, 0, 0, 0, 0),
-             bounding);
+             prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), prctl(PR_GET_SECCOMP, 0, 0, 0, 0),
+             prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), bounding);
 }
 
 /* Entries of a directory of links, as an object name -> target. */

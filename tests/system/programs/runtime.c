@@ -63,7 +63,8 @@ static void post(const char *id, const char *verb, const char *body)
 
     snprintf(request, sizeof(request),
              "POST /2018-06-01/runtime/invocation/%s/%s HTTP/1.1\r\nHost: runtime\r\nConnection: close\r\n"
-             "Lambda-Runtime-Function-Error-Type: My.Error\r\nContent-Length: %zu\r\n\r\n%s", id, verb, strlen(body), body);
+             "Lambda-Runtime-Function-Error-Type: My.Error\r\nContent-Length: %zu\r\n\r\n%s",
+             id, verb, strlen(body), body);
     call(request);
     if (strncmp(answer, "HTTP/1.1 202", 12) != 0)
         exit(15);
@@ -75,7 +76,8 @@ int main(void)
     char id[256], deadline[256], arn[256];
 
     for (int calls = 1;; calls++) {
-        strcpy(event, call("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: runtime\r\nConnection: close\r\n\r\n"));
+        strcpy(event,
+               call("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: runtime\r\nConnection: close\r\n\r\n"));
         header("Lambda-Runtime-Aws-Request-Id", id);
         header("Lambda-Runtime-Deadline-Ms", deadline);
         header("Lambda-Runtime-Invoked-Function-Arn", arn);
