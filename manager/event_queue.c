@@ -86,8 +86,7 @@ static int settle_all(struct event_queue *q, struct err *e)
 
     if (db_exec(&q->m->db, "BEGIN", e) < 0)
         return -e->code;
-    list_for_each(&q->running, r, struct running, link)
-    {
+    list_for_each(&q->running, r, struct running, link) {
         if (r->finished && settle_one(q, r, e) < 0) {
             struct err ignored;
 
@@ -109,8 +108,7 @@ static void on_settle(struct loop_timer *t)
         loop_timer_set(q->m->loop, t, clock_now() + NSEC_PER_SEC);
         return;
     }
-    list_for_each(&q->running, r, struct running, link)
-    {
+    list_for_each(&q->running, r, struct running, link) {
         if (!r->finished)
             continue;
         list_remove(&r->link);
@@ -123,7 +121,9 @@ static bool is_running(const struct event_queue *q, int64_t id)
 {
     struct running *r;
 
-    list_for_each(&q->running, r, struct running, link) if (r->id == id) return true;
+    list_for_each(&q->running, r, struct running, link)
+        if (r->id == id)
+            return true;
     return false;
 }
 

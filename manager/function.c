@@ -195,7 +195,9 @@ bool functions_use_code(const struct functions *fs, const char *code_digest)
 {
     struct function *f;
 
-    list_for_each(&fs->alive, f, struct function, node) if (strcmp(f->code_digest, code_digest) == 0) return true;
+    list_for_each(&fs->alive, f, struct function, node)
+        if (strcmp(f->code_digest, code_digest) == 0)
+            return true;
     return false;
 }
 

@@ -157,7 +157,7 @@ static bool on_answer(struct instance *i, const cJSON *head)
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(head, "type"));
     bool failed = i->channel.header.kind == FRAME_ERROR;
 
-    if (i->state != INSTANCE_BUSY || !id || strcmp(id, invocation_id(i->current)) != 0)
+    if (i->state != INSTANCE_BUSY || !id || strcmp(id, i->current->request_id) != 0)
         return reject_frame(i, "answered an invocation that it does not have");
     i->ending = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(head, "last"));
     if (i->channel.too_large) {
@@ -387,7 +387,9 @@ static struct instance *find(struct manager *m, uint64_t sandbox)
 {
     struct instance *i;
 
-    list_for_each(&m->instances, i, struct instance, all) if (i->sandbox == sandbox) return i;
+    list_for_each(&m->instances, i, struct instance, all)
+        if (i->sandbox == sandbox)
+            return i;
     return NULL;
 }
 

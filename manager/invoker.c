@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "../sandbox/base/log.h"
 #include "instance.h"
@@ -12,19 +11,6 @@
 
 /* AWS stops an init after 10 s; what it needs beyond that counts against the function's own time. */
 #define INIT_LIMIT (10 * NSEC_PER_SEC)
-
-struct invocation {
-    struct list_node link; /* in pool.waiting, until an instance takes it */
-    struct function *f;
-    char request_id[37];
-    char trace_id[100];
-    char *client_context;
-    struct buf payload;
-    bool force_cold, cold;
-    nsec_t started_at;
-    invoke_done done;
-    void *ctx;
-};
 
 /* The instances and the waiting invocations of one function revision. */
 struct pool {
@@ -41,45 +27,11 @@ struct invoker {
 
 static const struct instance_events events;
 
-const char *invocation_id(const struct invocation *inv)
-{
-    return inv->request_id;
-}
-
 uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init)
 {
     uint32_t millis = memory_mb * 1000 / 1769;
 
     return during_init ? MAX(millis, 1000) : MAX(millis, 1);
-}
-
-int invoke_too_large_error(struct buf *out, struct err *e)
-{
-    char message[120];
-
-    snprintf(message, sizeof(message), "Response payload size exceeded maximum allowed payload size (%zu bytes).",
-             INVOKE_RESPONSE_MAX);
-    return report_error("Function.ResponseSizeTooLarge", message, out, e);
-}
-
-void invoke_make_request_id(char ret[37])
-{
-    static unsigned char pool[16 * 64];
-    static size_t used = sizeof(pool);
-    unsigned char *r;
-
-    /* The kernel's generator is asked for many ids at once: it is the dearest part of one. */
-    if (used == sizeof(pool)) {
-        if (getrandom(pool, sizeof(pool), 0) != (ssize_t)sizeof(pool))
-            abort();
-        used = 0;
-    }
-    r = pool + used;
-    used += 16;
-    r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
-    r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
-    snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1], r[2], r[3],
-             r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
 }
 
 static struct invoker *invoker_of(struct instance *i)
@@ -116,33 +68,6 @@ static struct invocation *first_waiting(struct pool *p)
 
 /* --- the end of an invocation -------------------------------------------------------------------------------------- */
 
-static void free_invocation(struct invocation *inv)
-{
-    list_remove(&inv->link);
-    function_unref(inv->f);
-    buf_free(&inv->payload);
-    free(inv->client_context);
-    free(inv);
-}
-
-static void finish(struct invocation *inv, struct invoke_result *result)
-{
-    result->request_id = inv->request_id;
-    inv->done(inv->ctx, result);
-    free_invocation(inv);
-}
-
-/* Ends an invocation that never reached an instance. */
-static void finish_early(struct invocation *inv, enum invoke_outcome outcome, const char *why)
-{
-    auto_buf struct buf text = {.data = NULL};
-    struct invoke_result result = {.outcome = outcome, .payload = &text};
-    struct err e;
-
-    buf_add_str(&text, why, &e);
-    finish(inv, &result);
-}
-
 struct outcome {
     struct buf *payload;
     const char *error_type; /* NULL: a result */
@@ -178,7 +103,7 @@ static void complete(struct instance *i, const struct outcome *o)
     instance_flush_log(i);
     result.log_tail_bytes = MIN(i->log_tail.used, (size_t)LOG_TAIL_BYTES);
     result.log_tail = buf_str(&i->log_tail) + (i->log_tail.used - result.log_tail_bytes);
-    finish(inv, &result);
+    invocation_finish(inv, &result);
     buf_clear(&i->log_tail);
 }
 
@@ -218,7 +143,9 @@ static struct invocation *next_waiting(struct instance *i)
 {
     struct invocation *inv;
 
-    list_for_each(&i->f->pool->waiting, inv, struct invocation, link) if (!inv->force_cold || i->fresh) return inv;
+    list_for_each(&i->f->pool->waiting, inv, struct invocation, link)
+        if (!inv->force_cold || i->fresh)
+            return inv;
     return NULL;
 }
 
@@ -226,7 +153,9 @@ static struct instance *find_idle(struct pool *p)
 {
     struct instance *i;
 
-    list_for_each(&p->instances, i, struct instance, link) if (i->state == INSTANCE_IDLE) return i;
+    list_for_each(&p->instances, i, struct instance, link)
+        if (i->state == INSTANCE_IDLE)
+            return i;
     return NULL;
 }
 
@@ -235,8 +164,9 @@ static struct instance *find_victim(struct manager *m)
 {
     struct instance *i, *victim = NULL;
 
-    list_for_each(&m->instances, i, struct instance,
-                  all) if (i->state == INSTANCE_IDLE && (!victim || i->idle.due < victim->idle.due)) victim = i;
+    list_for_each(&m->instances, i, struct instance, all)
+        if (i->state == INSTANCE_IDLE && (!victim || i->idle.due < victim->idle.due))
+            victim = i;
     return victim;
 }
 
@@ -248,7 +178,7 @@ static void fail_waiting(struct pool *p, struct invoker *in, enum invoke_outcome
     if (!inv)
         return;
     unqueue(in, inv);
-    finish_early(inv, outcome, why);
+    invocation_fail(inv, outcome, why);
 }
 
 /* The same where the package's own program can't be started: the function's fault, told as AWS tells it. */
@@ -267,7 +197,7 @@ static void fail_entrypoint(struct pool *p, struct invoker *in, const char *why)
     snprintf(message, sizeof(message), "RequestId: %s Error: %s", inv->request_id, why);
     if (report_error("Runtime.InvalidEntrypoint", message, &payload, &e) < 0)
         result.outcome = INVOKE_UNAVAILABLE;
-    finish(inv, &result);
+    invocation_finish(inv, &result);
 }
 
 static void start_instance(struct invoker *in, struct function *f)
@@ -310,37 +240,11 @@ static void start_enough(struct invoker *in, struct function *f)
         start_instance(in, f);
 }
 
-static struct invocation *make_invocation(struct function *f, const struct invoke_request *r)
-{
-    struct invocation *inv = calloc(1, sizeof(*inv));
-    struct err e;
-
-    if (!inv)
-        return NULL;
-    inv->f = function_ref(f);
-    list_init(&inv->link);
-    inv->force_cold = r->force_cold;
-    snprintf(inv->request_id, sizeof(inv->request_id), "%s", r->request_id);
-    if (r->trace_id)
-        snprintf(inv->trace_id, sizeof(inv->trace_id), "%s", r->trace_id);
-    else
-        snprintf(inv->trace_id, sizeof(inv->trace_id), "Root=1-%08llx-%.8s%.4s%.4s%.8s;Sampled=0",
-                 (unsigned long long)(clock_wall() / NSEC_PER_SEC), r->request_id, r->request_id + 9,
-                 r->request_id + 14, r->request_id + 24);
-    if (r->client_context)
-        inv->client_context = strdup(r->client_context);
-    if (buf_add(&inv->payload, r->payload_bytes ? r->payload : "{}", r->payload_bytes ? r->payload_bytes : 2, &e) < 0) {
-        free_invocation(inv);
-        return NULL;
-    }
-    return inv;
-}
-
 void invoker_invoke(struct invoker *in, struct function *f, const struct invoke_request *request, invoke_done done,
                     void *ctx)
 {
     struct pool *p = pool_of(f);
-    struct invocation *inv = p ? make_invocation(f, request) : NULL;
+    struct invocation *inv = p ? invocation_create(f, request, done, ctx) : NULL;
     struct instance *i = p && !request->force_cold ? find_idle(p) : NULL;
 
     if (!inv) {
@@ -350,8 +254,6 @@ void invoker_invoke(struct invoker *in, struct function *f, const struct invoke_
         done(ctx, &result);
         return;
     }
-    inv->done = done;
-    inv->ctx = ctx;
     if (i) {
         give(i, inv);
         return;
@@ -514,8 +416,7 @@ void invoker_retire(UNUSED struct invoker *in, struct function *f)
 
     if (!f->pool)
         return;
-    list_for_each(&f->pool->instances, i, struct instance, link)
-    {
+    list_for_each(&f->pool->instances, i, struct instance, link) {
         i->retired = true;
         if (i->state == INSTANCE_IDLE)
             instance_kill(i);
@@ -540,8 +441,7 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     *ret = in->stats;
     ret->instances = in->instances;
     ret->waiting = in->waiting;
-    list_for_each(&in->m->instances, i, const struct instance, all)
-    {
+    list_for_each(&in->m->instances, i, const struct instance, all) {
         ret->idle += i->state == INSTANCE_IDLE;
         ret->busy += i->state == INSTANCE_BUSY;
         ret->starting += i->state <= INSTANCE_INIT;

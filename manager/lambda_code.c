@@ -18,8 +18,9 @@ bool lambda_is_changing(const struct lambda_call *c)
 {
     const struct lambda_call *other;
 
-    list_for_each(&changing, other, struct lambda_call,
-                  changing) if (strcmp(other->function_name, c->function_name) == 0) return true;
+    list_for_each(&changing, other, struct lambda_call, changing)
+        if (strcmp(other->function_name, c->function_name) == 0)
+            return true;
     return false;
 }
 

@@ -96,12 +96,12 @@ int log_open(const char *function_name, struct function_log **ret, struct err *e
 {
     struct function_log *log;
 
-    list_for_each(&open_logs, log, struct function_log, link) if (strcmp(log->name, function_name) == 0)
-    {
-        log->refs++;
-        *ret = log;
-        return 0;
-    }
+    list_for_each(&open_logs, log, struct function_log, link)
+        if (strcmp(log->name, function_name) == 0) {
+            log->refs++;
+            *ret = log;
+            return 0;
+        }
     log = calloc(1, sizeof(*log));
     if (!log)
         return err_set(e, ENOMEM, "log of %s: no memory", function_name);
@@ -209,7 +209,8 @@ void log_remove(const char *function_name)
     struct function_log *log;
 
     /* Instances that are still ending write on into the removed file; a new function of that name begins a new one. */
-    list_for_each(&open_logs, log, struct function_log, link) if (strcmp(log->name, function_name) == 0)
-        list_remove(&log->link);
+    list_for_each(&open_logs, log, struct function_log, link)
+        if (strcmp(log->name, function_name) == 0)
+            list_remove(&log->link);
     each_segment(function_name, remove_segment, (void *)function_name);
 }

@@ -106,7 +106,7 @@ static void on_result(struct runtime_api *api, struct http_request *r, const cha
     const char *type = http_header(r, "Lambda-Runtime-Function-Error-Type");
     struct instance *i = api->i;
     bool failed = strcmp(verb, "/error") == 0;
-    const char *known = i->current ? invocation_id(i->current) : i->last_id;
+    const char *known = i->current ? i->current->request_id : i->last_id;
 
     if (strncmp(id_and_verb, known, (size_t)(verb - id_and_verb)) != 0 || strlen(known) != (size_t)(verb - id_and_verb))
         answer_error(r, 400, "InvalidRequestID", "Invalid request ID");

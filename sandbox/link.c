@@ -108,7 +108,8 @@ void link_close(struct link *l)
         return;
     loop_io_remove(l->loop, &l->io);
     fd_close(&l->io.fd);
-    list_for_each(&l->queue, q, struct queued, node) queued_free(l, q);
+    list_for_each(&l->queue, q, struct queued, node)
+        queued_free(l, q);
 }
 
 static void enqueue(struct link *l, const void *data, size_t size, struct msg_fds *fds)

@@ -46,7 +46,9 @@ struct sandbox *sandbox_find(struct sandboxes *all, uint64_t id)
 {
     struct sandbox *s;
 
-    list_for_each(&all->list, s, struct sandbox, node) if (s->id == id && !s->disowned) return s;
+    list_for_each(&all->list, s, struct sandbox, node)
+        if (s->id == id && !s->disowned)
+            return s;
     return NULL;
 }
 
@@ -333,8 +335,7 @@ void sandboxes_disown(struct sandboxes *all)
 {
     struct sandbox *s;
 
-    list_for_each(&all->list, s, struct sandbox, node)
-    {
+    list_for_each(&all->list, s, struct sandbox, node) {
         s->disowned = true;
         sandbox_kill(s);
     }
