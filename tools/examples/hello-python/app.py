@@ -4,7 +4,7 @@
     fnrun invoke hello-python --payload '{"name": "Ada"}'
 """
 
-import platform
+import sys
 
 calls = 0
 
@@ -15,6 +15,6 @@ def handler(event, context):
     print(f"call {calls}, {context.get_remaining_time_in_millis()} ms left")
     return {
         "hello": event.get("name", "world"),
-        "from": f"Python {platform.python_version()}",
+        "from": f"Python {sys.version.split()[0]}",
         "calls": calls,
     }
