@@ -18,6 +18,7 @@
 #include <sys/ptrace.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -31,6 +32,12 @@
 #include <unistd.h>
 
 #include "probe.h"
+
+/* The places of marks: see attempts_leave_marks. */
+#define MARK_FILE "/tmp/mark"
+#define MARK_ABSTRACT "@fnrun-mark"
+#define MARK_PORT 7777
+#define MARK_KEY 0x4d41524b
 
 static char zeros[4096];
 
@@ -114,17 +121,22 @@ static long try_bind(int port)
 }
 
 /* A leading '@' stands for the abstract name space. */
+static socklen_t unix_address(struct sockaddr_un *at, const char *path)
+{
+    *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    memcpy(at->sun_path, path, strlen(path));
+    if (*path == '@')
+        at->sun_path[0] = '\0';
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+}
+
 static long try_unix(const char *path)
 {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct sockaddr_un to;
+    socklen_t size = unix_address(&to, path);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    memcpy(to.sun_path, path, strlen(path));
-    if (*path == '@')
-        to.sun_path[0] = '\0';
-    return fd < 0 ? -1
-                  : connect(fd, (struct sockaddr *)&to,
-                            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path)));
+    return fd < 0 ? -1 : connect(fd, (struct sockaddr *)&to, size);
 }
 
 /* A masked file is there but has nothing in it. */
@@ -144,6 +156,23 @@ static long try_read(const char *path)
 static long try_create(const char *path)
 {
     return open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+}
+
+/* What doesn't work here shows in the attempts of the same process, which must find every mark. */
+void attempts_leave_marks(void)
+{
+    struct sockaddr_in tcp = address("127.0.0.1", MARK_PORT);
+    struct sockaddr_un at;
+    socklen_t size = unix_address(&at, MARK_ABSTRACT);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    if (bind(fd, (struct sockaddr *)&at, size) == 0)
+        listen(fd, 5);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *)&tcp, sizeof(tcp)) == 0)
+        listen(fd, 5);
+    shmget(MARK_KEY, 4096, IPC_CREAT | 0666);
+    try_create(MARK_FILE);
 }
 
 static void add_result(struct buf *out, const char *name, long result, int error)

@@ -15,11 +15,14 @@
 #include <strings.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CHANNEL 15
+
+static char **arguments;
 
 static void die(const char *what) __attribute__((noreturn));
 static void die(const char *what)
@@ -78,7 +81,7 @@ static void write_all(int fd, const char *data, size_t size)
     }
 }
 
-static int command_report(UNUSED long number)
+static int command_report(UNUSED const char *argument)
 {
     struct buf out = {0};
 
@@ -88,34 +91,34 @@ static int command_report(UNUSED long number)
     return 0;
 }
 
-static int command_sleep(UNUSED long number)
+static int command_sleep(UNUSED const char *argument)
 {
     while (pause() < 0)
         ;
     return 0;
 }
 
-static int command_exit(long status)
+static int command_exit(const char *status)
 {
-    return (int)status;
+    return atoi(status);
 }
 
-static int command_signal(long signo)
+static int command_signal(const char *signo)
 {
-    raise((int)signo);
+    raise(atoi(signo));
     return 98;
 }
 
 /* Uses that many MB of memory, a page at a time. */
-static int command_eat(long megabytes)
+static int command_eat(const char *megabytes)
 {
-    size_t size = (size_t)megabytes << 20;
+    size_t size = (size_t)atol(megabytes) << 20;
     char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (p == MAP_FAILED)
         die("mmap");
     memset(p, 1, size);
-    printf("ate %ld\n", megabytes);
+    printf("ate %s\n", megabytes);
     return 0;
 }
 
@@ -128,34 +131,34 @@ static double seconds(clockid_t clock)
 }
 
 /* Is busy for that many ms and prints which part of a CPU it got. */
-static int command_spin(long ms)
+static int command_spin(const char *ms)
 {
     double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), now;
 
-    while ((now = seconds(CLOCK_MONOTONIC)) < wall + (double)ms / 1000)
+    while ((now = seconds(CLOCK_MONOTONIC)) < wall + atof(ms) / 1000)
         ;
     printf("%.3f\n", (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (now - wall));
     return 0;
 }
 
 /* Writes up to that many MB to /tmp and prints how many bytes fit. */
-static int command_fill(long megabytes)
+static int command_fill(const char *megabytes)
 {
     static char block[65536];
     int fd = open("/tmp/fill", O_WRONLY | O_CREAT, 0600);
-    long long total = 0;
+    long long total = 0, wanted = atoll(megabytes) << 20;
     ssize_t n = 0;
 
-    while (fd >= 0 && total < megabytes << 20 && (n = write(fd, block, sizeof(block))) > 0)
+    while (fd >= 0 && total < wanted && (n = write(fd, block, sizeof(block))) > 0)
         total += n;
     printf("%lld %s\n", total, n < 0 ? strerrorname_np(errno) : "OK");
     return 0;
 }
 
 /* Forks up to that many children and prints how many came to be. */
-static int command_fork(long most)
+static int command_fork(const char *number)
 {
-    long count;
+    long most = atol(number), count;
 
     for (count = 0; count < most; count++) {
         pid_t pid = fork();
@@ -169,23 +172,98 @@ static int command_fork(long most)
     return 0;
 }
 
-/* A grandchild that outlives its parent, which sleeps on: PID 1 has to take it over and reap it. */
-static int command_orphan(UNUSED long number)
+static int command_fork_and_stay(const char *number)
 {
-    pid_t pid = fork();
+    command_fork(number);
+    return command_sleep(NULL);
+}
 
-    if (pid == 0) {
-        pid = fork();
+/* Opens /dev/null up to that many times and prints how often it worked. */
+static int command_open(const char *number)
+{
+    long most = atol(number), count = 0;
+
+    while (count < most && open("/dev/null", O_RDONLY) >= 0)
+        count++;
+    printf("%ld %s\n", count, count < most ? strerrorname_np(errno) : "OK");
+    return 0;
+}
+
+/* Forks even if there are too many processes for the moment; patient for 10 s. */
+static pid_t fork_patiently(void)
+{
+    double until = seconds(CLOCK_MONOTONIC) + 10;
+    pid_t pid;
+
+    while ((pid = fork()) < 0 && errno == EAGAIN && seconds(CLOCK_MONOTONIC) < until)
+        usleep(1000);
+    return pid;
+}
+
+/* Leaves that many ended grandchildren to PID 1, which has to reap them, and prints how many. */
+static int command_orphans(const char *number)
+{
+    long most = atol(number), count;
+
+    for (count = 0; count < most; count++) {
+        pid_t pid = fork_patiently();
+
         if (pid == 0)
-            usleep(50000);
-        _exit(0);
+            _exit(fork_patiently() < 0);
+        if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+            break;
     }
-    waitpid(pid, NULL, 0);
-    return command_sleep(0);
+    printf("%ld\n", count);
+    return 0;
+}
+
+/* Writes a dot every 5 ms, for ever. */
+static int command_tick(UNUSED const char *argument)
+{
+    while (usleep(5000) == 0)
+        write_all(STDOUT_FILENO, ".", 1);
+    return 0;
+}
+
+/* Tells whether a path of the host can be opened or connected to: two errno names. */
+static int command_reach(const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = open(path, O_RDONLY), error = errno, sock = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+    printf("%s ", fd >= 0 ? "OK" : strerrorname_np(error));
+    printf("%s\n", connect(sock, (struct sockaddr *)&to, sizeof(to)) == 0 ? "OK" : strerrorname_np(errno));
+    return 0;
+}
+
+/* Leaves a mark in every place that sandboxes could share (attempts.def looks for them), reports, and stays. */
+static int command_mark(const char *argument)
+{
+    attempts_leave_marks();
+    command_report(argument);
+    return command_sleep(argument);
+}
+
+/* Its arguments and its environment, each string with its NUL. */
+static int command_echo(UNUSED const char *argument)
+{
+    for (char **a = arguments + 2; *a; a++)
+        write_all(STDOUT_FILENO, *a, strlen(*a) + 1);
+    for (char **e = environ; *e; e++)
+        write_all(STDOUT_FILENO, *e, strlen(*e) + 1);
+    return 0;
+}
+
+/* Signals everybody that it can see. */
+static int command_massacre(UNUSED const char *argument)
+{
+    printf("%s\n", kill(-1, SIGKILL) == 0 ? "OK" : strerrorname_np(errno));
+    return 0;
 }
 
 /* Sends back what comes through the channel. */
-static int command_channel(UNUSED long number)
+static int command_channel(UNUSED const char *argument)
 {
     char data[256];
     ssize_t n;
@@ -195,13 +273,13 @@ static int command_channel(UNUSED long number)
     return n < 0 ? 97 : 0;
 }
 
-static int command_daemonize(UNUSED long number)
+static int command_daemonize(UNUSED const char *argument)
 {
     if (fork() == 0) {
         setsid();
         signal(SIGTERM, SIG_IGN);
         signal(SIGHUP, SIG_IGN);
-        command_sleep(0);
+        command_sleep(NULL);
     }
     return 5;
 }
@@ -218,10 +296,10 @@ static int connect_to(const char *host, int port)
 }
 
 /* Says hello to the Runtime API's socket and prints the answer. */
-static int command_api(long port)
+static int command_api(const char *port)
 {
     char data[64];
-    int fd = connect_to("127.0.0.1", (int)port);
+    int fd = connect_to("127.0.0.1", atoi(port));
     ssize_t n;
 
     write_all(fd, "hello", 5);
@@ -289,23 +367,39 @@ static void serve_invocations(const char *api)
 
 static const struct {
     const char *name;
-    int (*run)(long number);
+    int (*run)(const char *argument);
 } commands[] = {
-    {"report", command_report}, {"sleep", command_sleep},     {"exit", command_exit},
-    {"signal", command_signal}, {"eat", command_eat},         {"spin", command_spin},
-    {"fill", command_fill},     {"fork", command_fork},       {"orphan", command_orphan},
-    {"api", command_api},       {"channel", command_channel}, {"daemonize", command_daemonize},
+    {"report", command_report},
+    {"sleep", command_sleep},
+    {"exit", command_exit},
+    {"signal", command_signal},
+    {"eat", command_eat},
+    {"spin", command_spin},
+    {"fill", command_fill},
+    {"fork", command_fork},
+    {"open", command_open},
+    {"orphans", command_orphans},
+    {"tick", command_tick},
+    {"reach", command_reach},
+    {"mark", command_mark},
+    {"massacre", command_massacre},
+    {"api", command_api},
+    {"channel", command_channel},
+    {"daemonize", command_daemonize},
+    {"echo", command_echo},
+    {"fork-and-stay", command_fork_and_stay},
 };
 
 int main(int argc, char **argv)
 {
     const char *api = getenv("AWS_LAMBDA_RUNTIME_API");
 
+    arguments = argv;
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (argc < 2 && api)
         serve_invocations(api);
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc > 2 ? atol(argv[2]) : 0);
-    return command_report(0);
+            return commands[i].run(argc > 2 ? argv[2] : "0");
+    return command_report(NULL);
 }

@@ -11,6 +11,9 @@
 void view_add(struct buf *out);
 void attempts_add(struct buf *out);
 
+/* Leaves something in each place where attempts_add looks for another sandbox's marks. */
+void attempts_leave_marks(void);
+
 /* Appends `text` (up to `size` bytes of it) as a JSON string. */
 void json_add_string(struct buf *out, const char *text, size_t size);
 

@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 
 from instance import Instance
+from warden import Warden
 
 ROLE = "arn:aws:iam::000000000000:role/test"
 
@@ -162,3 +163,23 @@ def make_function(lam):
 def make_module_function(lam):
     """The same, for functions that the tests of one file share."""
     yield from function_maker(lam)
+
+
+@pytest.fixture(scope="module")
+def shared_warden():
+    """The warden that most tests of one file share; its manager is the test."""
+    with Warden("--max-deaths", "0") as warden:
+        yield warden.start()
+
+
+@pytest.fixture
+def warden(shared_warden):
+    yield shared_warden
+    shared_warden.settle()
+
+
+@pytest.fixture
+def own_warden():
+    """A warden of the test's own, that may die."""
+    with Warden("--max-deaths", "0") as warden:
+        yield warden.start()

@@ -1,15 +1,17 @@
-"""A private fnrun-warden, whose manager is the test itself: the messages of sandbox/base/proto.h, spoken from Python."""
+"""A private fnrun-warden whose manager is the test itself: the messages of sandbox/base/proto.h, spoken from Python."""
 
 import ctypes
+import itertools
 import json
 import os
+import re
+import select
 import shutil
 import signal
 import socket
 import struct
 import subprocess
 import tempfile
-import time
 from ctypes import c_char, c_int32, c_int64, c_uint32, c_uint64
 from pathlib import Path
 
@@ -19,8 +21,13 @@ CREATE, KILL, LEASE, CPU, CREATED, FAILED, EXITED = range(1, 8)
 STATUS, SIGNAL, KILLED, EXPIRED = range(1, 5)
 WITH_CHANNEL = 1
 IMAGE, IMAGE_DIGEST, CODE_DIGEST, RUNTIME = "probe", "0123456789abcdef", "c0de" * 16, "plain"
-UID_BASE = 1_700_000_000
-ANSWER_SECONDS = 20
+ANSWER_SECONDS = 30
+MB = 1 << 20
+UID_BLOCK = 65536
+SPARE_NAMESPACES = 4  # SPARES_MAX of sandbox/spare.h
+
+# Each warden has a block of uids of its own, also beside another run of the tests: what it leaves is known by them.
+uid_blocks = itertools.count(os.getpid() % 100 * 100)
 
 
 class Header(ctypes.Structure):
@@ -50,10 +57,25 @@ class Exited(ctypes.Structure):
 ANSWERS = {CREATED: Created, FAILED: Failed, EXITED: Exited}
 
 
+def is_readable(fd, seconds):
+    poll = select.poll()  # select() knows no descriptor above 1023
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def kill_message(sandbox):
+    return struct.pack("=IIQ", 1, KILL, sandbox)
+
+
+def number_message(kind, sandbox, number):
+    """LEASE and CPU look alike: one number, then padding."""
+    return struct.pack("=IIQII", 1, kind, sandbox, number, 0)
+
+
 def create_message(sandbox, argv, env=(), **fields):
     strings = b"".join(s.encode() + b"\0" for s in [*argv, *env])
     known = {"flags": 0, "uid_index": 0, "image": IMAGE, "image_digest": IMAGE_DIGEST, "code_digest": CODE_DIGEST,
-             "runtime_dir": RUNTIME, "memory_bytes": 128 << 20, "tmp_bytes": 64 << 20, "cpu_millis": 1000,
+             "runtime_dir": RUNTIME, "memory_bytes": 128 * MB, "tmp_bytes": 64 * MB, "cpu_millis": 1000,
              "lease_ms": 60_000, "argc": len(argv), "envc": len(env), "strings_bytes": len(strings)} | fields
     known = {k: v.encode() if isinstance(v, str) else v for k, v in known.items()}
     return bytes(Create(header=Header(1, CREATE, sandbox), **known)) + strings
@@ -63,13 +85,27 @@ class Sandbox:
     """One that is CREATED: its descriptors and its later answers."""
 
     def __init__(self, warden, number, created, fds):
-        self.warden, self.number, self.created = warden, number, created
+        self.warden, self.number, self.created, self.fds = warden, number, created, fds
         self.log, self.peak, self.freezer, self.api, self.aws, *self.channel = fds
 
     def text(self):
         """All that it writes until its end, or until nobody holds the pipe any more."""
         with open(self.log, "rb", closefd=False) as log:
             return log.read().decode(errors="replace")
+
+    def line(self):
+        """The next line, of one that goes on."""
+        line = b""
+        while not line.endswith(b"\n"):
+            assert is_readable(self.log, ANSWER_SECONDS), f"no line, only {line}"
+            byte = os.read(self.log, 1)
+            assert byte, f"it ended after {line}"
+            line += byte
+        return line.decode()
+
+    def writes(self, seconds):
+        """Did it write something within this time? Takes one piece of it."""
+        return is_readable(self.log, seconds) and bool(os.read(self.log, 65536))
 
     def report(self):
         return json.loads(self.text())
@@ -81,23 +117,23 @@ class Sandbox:
         return int(os.pread(self.peak, 100, 0))
 
     def kill(self):
-        self.warden.send(struct.pack("=IIQ", 1, KILL, self.number))
+        self.warden.send(kill_message(self.number))
 
     def lease(self, ms):
-        self.warden.send(bytes(struct.pack("=IIQII", 1, LEASE, self.number, ms, 0)))
+        self.warden.send(number_message(LEASE, self.number, ms))
 
     def cpu(self, millis):
-        self.warden.send(bytes(struct.pack("=IIQII", 1, CPU, self.number, millis, 0)))
+        self.warden.send(number_message(CPU, self.number, millis))
 
     def exited(self):
         kind, answer, _ = self.warden.answer(self.number)
         assert kind == EXITED, (kind, answer)
-        self.close()
+        self.warden.forget(self.fds)
         return answer
 
-    def close(self):
-        for fd in [self.log, self.peak, self.freezer, self.api, self.aws, *self.channel]:
-            os.close(fd)
+    def end(self):
+        self.kill()
+        assert self.exited().cause == KILLED
 
 
 class Warden:
@@ -105,11 +141,12 @@ class Warden:
         self.top = Path(tempfile.mkdtemp(prefix="fnrun-warden-test-"))
         self.top.chmod(0o755)
         self.state, self.images, self.libexec = self.top / "state", self.top / "images", self.top / "libexec"
+        self.uid_base = 1_000_000_000 + next(uid_blocks) * UID_BLOCK
         self.options = options
         self.links_before = links()
         self.next = 0
-        self.manager = None
-        self.waiting = {}
+        self.process = self.manager = None
+        self.waiting, self.received = {}, set()
         self.make_image()
         self.make_libexec()
         self.listener = socket.socket(socket.AF_UNIX)
@@ -117,6 +154,12 @@ class Warden:
         (self.top / "driver").chmod(0o777)
         self.listener.listen()
         self.listener.settimeout(ANSWER_SECONDS)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def make_image(self):
         """Nothing but the probe and the places where something is mounted."""
@@ -141,26 +184,46 @@ class Warden:
 
     def command(self, *options):
         return [BUILD / "fnrun-warden", "--state", self.state, "--images", self.images, "--libexec", self.libexec,
-                "--listen", "127.0.0.1:0", "--uid-base", str(UID_BASE), f"--manager-arg=--driver={self.top}/driver",
-                *self.options, *options]
+                "--listen", "127.0.0.1:0", "--uid-base", str(self.uid_base),
+                f"--manager-arg=--driver={self.top}/driver", *self.options, *options]
 
-    def start(self):
+    def launch(self):
+        """Starts it and doesn't wait for anything."""
         with open(self.top / "log", "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def start(self):
+        self.launch()
         self.meet_manager()
         return self
+
+    def try_start(self, *options):
+        """For a start that must fail: (exit status, the one line it says)."""
+        run = subprocess.run(self.command(*options), capture_output=True, text=True, timeout=ANSWER_SECONDS)
+        assert run.stdout == "" and run.stderr.count("\n") == 1, (run.stdout, run.stderr)
+        return run.returncode, run.stderr
 
     def meet_manager(self):
         """Takes over from the next stand-in that the warden starts."""
         self.leave_manager()
-        self.held, _ = self.listener.accept()
-        info, fds, _, _ = socket.recv_fds(self.held, 65536, 2)
-        self.info = eval(info)  # it comes from our own stand-in
-        self.manager = socket.socket(fileno=fds[0])
+        while not self.accept_manager():
+            pass
         self.manager.settimeout(ANSWER_SECONDS)
-        self.api = socket.socket(fileno=fds[1])
         self.waiting = {}
         self.make_code()
+
+    def accept_manager(self):
+        """False for one that is dead: perhaps of an earlier warden, perhaps before it could say anything."""
+        self.held, _ = self.listener.accept()
+        about, fds, _, _ = socket.recv_fds(self.held, 65536, 2)
+        if len(fds) == 2:
+            self.info = json.loads(about)
+            self.manager, self.api = (socket.socket(fileno=fd) for fd in fds)
+            if processes().get(self.info["pid"], [None])[0] == self.process.pid:
+                return True
+            self.leave_manager()
+        self.held.close()
+        return False
 
     def leave_manager(self):
         if self.manager:
@@ -168,6 +231,18 @@ class Warden:
             self.api.close()
             self.held.close()
             self.manager = None
+            self.forget(set(self.received))
+
+    def forget(self, fds):
+        """Closes what came with an answer."""
+        for fd in fds:
+            os.close(fd)
+        self.received -= set(fds)
+
+    def replace_manager(self):
+        """A new one, and no sandbox of the old one's."""
+        os.kill(self.info["pid"], signal.SIGKILL)
+        self.meet_manager()
 
     def make_code(self):
         tree = self.state / "data/code" / CODE_DIGEST / "tree"
@@ -181,6 +256,7 @@ class Warden:
 
     def receive(self):
         data, fds, _, _ = socket.recv_fds(self.manager, 65536, 8)
+        self.received |= set(fds)
         assert data, f"the warden has closed the socket\n{self.log()[-2000:]}"
         kind, number = struct.unpack_from("=IQ", data, 4)
         return number, (kind, ANSWERS[kind].from_buffer_copy(data), fds)
@@ -192,17 +268,23 @@ class Warden:
             self.waiting.setdefault(about, []).append(answer)
         return self.waiting[number].pop(0)
 
+    def has_answer(self, seconds):
+        """Does the warden say anything within this time?"""
+        return any(self.waiting.values()) or is_readable(self.manager, seconds)
+
     def ask(self, *argv, env=(), **fields):
         self.next += 1
         self.send(create_message(self.next, [*argv], env, **fields))
         return self.next
 
-    def create(self, *argv, **fields):
-        """Makes one that must come to be. `argv` are arguments of the probe."""
-        number = self.ask("/bin/probe", *argv, **fields)
+    def created(self, number):
         kind, answer, fds = self.answer(number)
         assert kind == CREATED, answer.text
         return Sandbox(self, number, answer, fds)
+
+    def create(self, *argv, **fields):
+        """Makes one that must come to be. `argv` are arguments of the probe."""
+        return self.created(self.ask("/bin/probe", *argv, **fields))
 
     def refused(self, *argv, **fields):
         """Asks for one that can't be made; returns (errno, text)."""
@@ -221,16 +303,26 @@ class Warden:
     def stop(self, how=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(30)
+        return self.process.wait(ANSWER_SECONDS)
+
+    def uid(self, index):
+        return self.uid_base + 2 + index
+
+    def of_uid(self, uid):
+        """pid -> name, of all that run with it."""
+        return {pid: p[2] for pid, p in processes().items() if p[1] == uid}
 
     def members(self):
         """Processes that are this warden's or in its sandboxes."""
         return [f"{pid}: {p}" for pid, p in processes().items()
-                if str(self.top) in p[3] or 0 <= p[1] - UID_BASE < 65536]
+                if str(self.top) in p[3] or 0 <= p[1] - self.uid_base < UID_BLOCK]
 
     def groups(self):
-        name = self.group_name()
-        return [str(p) for p in Path("/sys/fs/cgroup").glob(f"**/{name}*") if p.is_dir()]
+        """Its control groups, in every hierarchy: the instance's, and one each for its sandboxes."""
+        return [path for path, _, _ in os.walk("/sys/fs/cgroup") if self.group_name() in path]
+
+    def sandbox_groups(self):
+        return [path for path in self.groups() if re.search(rf"/{self.group_name()}/\d+$", path)]
 
     def group_name(self):
         value = 0xCBF29CE484222325
@@ -238,27 +330,48 @@ class Warden:
             value = (value ^ byte) * 0x100000001B3 % 2**64
         return f"fnrun-{value:016x}"
 
+    def belongings(self):
+        """What the warden itself holds when it is idle, by kind: descriptors, mounts; and its processes."""
+        pid, kinds = self.process.pid, {}
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            kind = re.sub(r"\d+", "N", os.readlink(f"/proc/{pid}/fd/{fd}"))
+            kinds[kind] = kinds.get(kind, 0) + 1
+        mounts = Path(f"/proc/{pid}/mountinfo").read_text().count("\n")
+        return kinds | {"mounts": mounts, "processes": len(self.members()), "groups": len(self.groups()),
+                        "links": sorted(links())}
+
+    def idle_belongings(self):
+        """The same, once the namespaces that it makes ahead are all there."""
+        wait_until(lambda: self.belongings().get("net:[N]") == SPARE_NAMESPACES, what="namespaces to be made ahead")
+        wait_until(lambda: len(self.members()) == 2, what="the helper that made them to end")
+        return self.belongings()
+
+    def wait_empty(self):
+        wait_until(lambda: not self.sandbox_groups(), what="all sandboxes to go")
+
+    def settle(self):
+        """After a test: nothing of it may be left. Whatever there is does not spoil the next test."""
+        try:
+            self.wait_empty()
+            assert not self.has_answer(0), "answers that the test didn't ask for"
+        except AssertionError:
+            self.replace_manager()
+            raise
+
     def leftovers(self):
         mounts = [m for m in Path("/proc/self/mountinfo").read_text().splitlines() if str(self.top) in m]
         return self.members() + mounts + self.groups() + sorted(links() - self.links_before)
 
     def close(self):
-        if self.process.poll() is None:
-            self.stop()
-        self.leave_manager()
         try:
-            wait_until(lambda: not self.leftovers(), 5, "nothing to be left")
-        except AssertionError:
-            raise AssertionError(f"left behind: {self.leftovers()}\n{self.log()[-2000:]}")
+            if self.process:
+                self.stop()
+            self.leave_manager()
+            wait_until(lambda: not self.leftovers(), what="nothing to be left")
+        except AssertionError as e:
+            raise AssertionError(f"left behind: {self.leftovers()}\n{self.log()[-2000:]}") from e
         finally:
+            if self.process and self.process.poll() is None:
+                self.process.kill()
             self.listener.close()
             shutil.rmtree(self.top)
-
-
-def median_ms(values_ns):
-    values = sorted(values_ns)
-    return {"p50": values[len(values) // 2] / 1e6, "p99": values[len(values) * 99 // 100] / 1e6, "max": values[-1] / 1e6}
-
-
-def pause():
-    time.sleep(0.005)
