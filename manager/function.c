@@ -32,6 +32,7 @@ void function_unref(struct function *f)
     list_remove(&f->node);
     f->home->alive_count--;
     cJSON_Delete(f->record);
+    free(f->pool); /* nobody is in it any more: all would hold a reference */
     free(f);
 }
 

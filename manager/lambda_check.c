@@ -103,8 +103,11 @@ static long characters(const char *text)
 /* Is `text` one of "a, b, c"? */
 static bool is_listed(const char *values, const char *text)
 {
-    size_t n = strlen(text);
+    size_t n = strcspn(text, ", ");
 
+    /* A text with a comma in it could be several words of the list. */
+    if (text[n])
+        return false;
     for (const char *p = values; n && (p = strstr(p, text)); p += n)
         if ((p == values || p[-1] == ' ') && (p[n] == '\0' || p[n] == ','))
             return true;

@@ -42,11 +42,12 @@ static int read_client_context(struct lambda_call *c, char **ret_text)
     text = malloc(size + 4);
     if (text)
         n = base64_decode(&decoder, header, size, (unsigned char *)text);
+    if (n >= 0)
+        text[n] = '\0';
     if (n < 0 || n > (long)CONTEXT_MAX || !base64_complete(&decoder) || !json_check(text, (size_t)n, &error) ||
         text[strspn(text, " \t\r\n")] != '{')
         return fault_set(&c->fault, FAULT_INVALID_CONTENT,
                          "Client context must be a valid Base64-encoded JSON object.");
-    text[n] = '\0';
     *ret_text = take_ptr(&text);
     return 0;
 }

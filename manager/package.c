@@ -26,6 +26,7 @@ struct packages {
     struct loop *loop;
     int dir;
     struct list_node waiting; /* jobs without a child */
+    struct list_node working; /* jobs with one */
     unsigned children;
     uint64_t last_temp;
     struct loop_later start;
@@ -65,6 +66,7 @@ static struct job *make_job(struct packages *ps, package_done done, void *ctx)
 
 static void queue_job(struct job *j)
 {
+    list_remove(&j->node);
     list_append(&j->ps->waiting, &j->node);
     loop_later(j->ps->loop, &j->ps->start);
 }
@@ -79,6 +81,7 @@ static void close_child(struct job *j)
 static void free_job(struct job *j)
 {
     close_child(j);
+    list_remove(&j->node);
     fd_close(&j->source);
     free(j);
 }
@@ -188,6 +191,7 @@ static void on_start(struct loop_later *l)
 
     while (ps->children < CHILDREN_MAX && (j = list_first(&ps->waiting, struct job, node))) {
         list_remove(&j->node);
+        list_append(&ps->working, &j->node);
         if (start_job(j, &e) == 0)
             continue;
         if (j->done) {
@@ -309,6 +313,7 @@ int packages_open(struct loop *loop, const char *dir, struct packages **ret, str
         return err_set(e, ENOMEM, "packages: no memory");
     *ps = (struct packages){.loop = loop, .start.run = on_start};
     list_init(&ps->waiting);
+    list_init(&ps->working);
     if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
         free(ps);
         return err_errno(e, "%s", dir);

@@ -67,13 +67,14 @@ int report_error(const char *type, const char *message, struct buf *out, struct 
 
 int report_timeout(struct instance *i, const char *request_id, uint32_t timeout_s, struct buf *out, struct err *e)
 {
-    time_t now = (time_t)(clock_wall() / NSEC_PER_SEC);
+    nsec_t wall = clock_wall();
+    time_t now = (time_t)(wall / NSEC_PER_SEC);
     char date[32], message[128];
     struct tm tm;
 
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now, &tm));
     instance_log(i, "%s.%03dZ %s Task timed out after %u.00 seconds\n\n", date,
-                 (int)(clock_wall() / NSEC_PER_MSEC % 1000), request_id, timeout_s);
+                 (int)(wall / NSEC_PER_MSEC % 1000), request_id, timeout_s);
     snprintf(message, sizeof(message), "RequestId: %s Error: Task timed out after %u.00 seconds", request_id,
              timeout_s);
     return report_error("Sandbox.Timedout", message, out, e);

@@ -91,6 +91,10 @@ int warden_create_sandbox(struct warden *w, struct proto_create *m, const char *
     if (m->strings_bytes > PROTO_STRINGS_MAX)
         return err_set(e, E2BIG, "arguments and environment are %u bytes, %d are possible", m->strings_bytes,
                        PROTO_STRINGS_MAX);
+    /* The warden kills a manager that sends what can't be. */
+    if (m->argc > PROTO_ARGV_MAX || m->envc > PROTO_ENV_MAX)
+        return err_set(e, E2BIG, "%u arguments and %u variables, %d and %d are possible", m->argc, m->envc,
+                       PROTO_ARGV_MAX, PROTO_ENV_MAX);
     m->header.version = PROTO_VERSION;
     m->header.kind = PROTO_CREATE;
     memcpy(bytes, m, sizeof(*m));

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -27,7 +28,8 @@ static int parse_number(const char *name, const char *text, uint64_t *ret_value,
 
     errno = 0;
     value = strtoull(text, &end, 10);
-    if (errno || end == text || *end || *text == '-')
+    /* strtoull takes spaces and signs before the digits, and makes "-1" a large number. */
+    if (errno || *end || !isdigit((unsigned char)*text))
         return err_set(e, EINVAL, "--%s: \"%s\" is not a number", name, text);
     *ret_value = value;
     return 0;

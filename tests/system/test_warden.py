@@ -35,7 +35,7 @@ def test_passes_arguments_and_environment_untouched(warden):
 
 
 def test_the_most_arguments_and_environment(warden):
-    env = [f"V{i}=" + "x" * 110 for i in range(256)]
+    env = [f"V{i}=" + "x" * 44 for i in range(640)]
     text, _ = warden.run("echo", *["a"] * 14, env=env)
     assert text == "a\0" * 14 + "".join(f"{e}\0" for e in env)
 

@@ -44,7 +44,7 @@ BAD = {
         ("argc", 0), ("argc", 3), ("envc", 0), ("envc", 2**32 - 1))] + [
         ("CREATE of", good_but(strings_bytes=0)), ("CREATE of", good_but(strings_bytes=2**32 - 1)),
         ("arguments or environment", create_message(1000, ["/bin/probe"] + ["x"] * 16)),
-        ("arguments or environment", create_message(1000, ["/bin/probe"], ["x"] * 257)),
+        ("arguments or environment", create_message(1000, ["/bin/probe"], ["x"] * 641)),
         ("", create_message(1000, ["/bin/probe"], ["x" * 33000]))],
 }
 
