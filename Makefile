@@ -16,6 +16,7 @@ ifdef SANITIZE
 BUILD := $(BUILD)/sanitize
 HARDEN = -fPIE -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LINK += -fsanitize=address,undefined
+INIT_SANITIZE = -fsanitize=undefined -fsanitize-undefined-trap-on-error
 endif
 
 BASE_SRC := $(wildcard sandbox/base/*.c)
@@ -50,7 +51,7 @@ $(BUILD)/fnrun-warden: $(call objects,$(WARDEN_SRC))
 $(BUILD)/fnrund: $(call objects,$(MANAGER_SRC))
 	$(CC) $(LINK) -o $@ $^ $(MANAGER_LIBS)
 
-# PID 1 of every sandbox: static and without a C library (sandbox/init_sys.h says why); never sanitized.
+# PID 1 of every sandbox: static and without a C library (sandbox/init_sys.h says why). A sanitizer can only trap there.
 $(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC))
 	$(CC) -static -nostdlib -Wl,-z,noexecstack -o $@ $^
 
@@ -60,7 +61,7 @@ $(BUILD)/obj/%.o: %.c
 
 $(BUILD)/init/%.o: %.c
 	@mkdir -p $(dir $@)
-	$(CC) $(ALL_CFLAGS) -ffreestanding -fno-stack-protector -fno-pie -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -ffreestanding -fno-stack-protector -fno-pie $(INIT_SANITIZE) -c -o $@ $<
 
 # What stands beside the binaries when installed: the bootstraps and the image recipes.
 runtimes:
