@@ -73,8 +73,8 @@ int report_timeout(struct instance *i, const char *request_id, uint32_t timeout_
     struct tm tm;
 
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now, &tm));
-    instance_log(i, "%s.%03dZ %s Task timed out after %u.00 seconds\n\n", date,
-                 (int)(wall / NSEC_PER_MSEC % 1000), request_id, timeout_s);
+    instance_log(i, "%s.%03dZ %s Task timed out after %u.00 seconds\n\n", date, (int)(wall / NSEC_PER_MSEC % 1000),
+                 request_id, timeout_s);
     snprintf(message, sizeof(message), "RequestId: %s Error: Task timed out after %u.00 seconds", request_id,
              timeout_s);
     return report_error("Sandbox.Timedout", message, out, e);

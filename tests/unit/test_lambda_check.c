@@ -142,7 +142,8 @@ TEST(entries_and_keys_are_checked_each)
 {
     is_violated(LAMBDA_IN_CONFIG, "{\"Environment\":{\"Variables\":{\"OK\":\"1\",\"1BAD\":\"2\"}}}",
                 "at 'environment.variables' failed to satisfy constraint: Map keys must satisfy constraint");
-    is_violated(LAMBDA_IN_CONFIG, "{\"Environment\":{\"Variables\":{\"A=B\":\"\",\"OK\":\"\"}}}", "at 'environment.variables'");
+    is_violated(LAMBDA_IN_CONFIG, "{\"Environment\":{\"Variables\":{\"A=B\":\"\",\"OK\":\"\"}}}",
+                "at 'environment.variables'");
     is_violated(LAMBDA_IN_CONFIG, "{\"Environment\":{\"Variables\":{\"\":\"\"}}}", "at 'environment.variables'");
     is_violated(LAMBDA_IN_CONFIG, "{\"VpcConfig\":{\"SubnetIds\":[\"subnet-1\",\"x\"]}}", "at 'vpcConfig.subnetIds'");
     is_violated(LAMBDA_IN_CODE, "{\"Architectures\":[]}", "greater than or equal to 1");
