@@ -24,9 +24,9 @@ static int open_folder(void)
     file = openat(dir, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     fd_write_all(file, "0123456789", 10, &e);
     mkdirat(dir, "sub", 0700);
-    symlinkat("file", dir, "link");
-    symlinkat("sub", dir, "sublink");
-    symlinkat("/etc/passwd", dir, "out");
+    CHECK(symlinkat("file", dir, "link") == 0);
+    CHECK(symlinkat("sub", dir, "sublink") == 0);
+    CHECK(symlinkat("/etc/passwd", dir, "out") == 0);
     return dir;
 }
 
