@@ -58,7 +58,9 @@ def processes():
 
 def cgroups():
     """All cgroups of any fnrun instance, in whatever hierarchy."""
-    return {str(path) for path in Path("/sys/fs/cgroup").glob("**/fnrun*") if path.is_dir()}
+    # os.walk and not glob: groups of other instances may vanish while it looks.
+    return {os.path.join(top, name) for top, names, _ in os.walk("/sys/fs/cgroup") for name in names
+            if name.startswith("fnrun")}
 
 
 def links():
