@@ -25,7 +25,7 @@ WARDEN_SRC := $(filter-out $(INIT_SRC),$(wildcard sandbox/*.c)) $(wildcard rootf
 MANAGER_SRC := $(wildcard manager/*.c) $(BASE_SRC)
 CLI_SRC := $(wildcard tools/*.c) $(BASE_SRC)
 
-WARDEN_LIBS = -lseccomp -lcap -lnl-route-3 -lnl-3
+WARDEN_LIBS = -lseccomp -lcap -lnl-route-3 -lnl-3 -lprotobuf-c
 MANAGER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lzip -lcrypto -lz -lexpat
 CLI_LIBS = -lcurl -lcjson -lzip
 
@@ -45,7 +45,7 @@ all: $(PROGRAMS) runtimes ## build everything into build/
 $(BUILD)/fnrun: $(call objects,$(CLI_SRC))
 	$(CC) $(LINK) -o $@ $^ $(CLI_LIBS)
 
-$(BUILD)/fnrun-warden: $(call objects,$(WARDEN_SRC))
+$(BUILD)/fnrun-warden: $(call objects,$(WARDEN_SRC)) $(BUILD)/obj/criu.pb-c.o
 	$(CC) $(LINK) -o $@ $^ $(WARDEN_LIBS)
 
 $(BUILD)/fnrund: $(call objects,$(MANAGER_SRC))
@@ -54,6 +54,18 @@ $(BUILD)/fnrund: $(call objects,$(MANAGER_SRC))
 # PID 1 of every sandbox: static and without a C library (sandbox/init_sys.h says why). A sanitizer can only trap there.
 $(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC))
 	$(CC) -static -nostdlib -Wl,-z,noexecstack -o $@ $^
+
+# CRIU's messages.
+$(BUILD)/gen/%.pb-c.c: sandbox/%.proto
+	@mkdir -p $(dir $@)
+	protoc-c --proto_path=sandbox --c_out=$(dir $@) $<
+
+$(BUILD)/obj/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
+	@mkdir -p $(dir $@)
+	$(CC) $(ALL_CFLAGS) $(HARDEN) -c -o $@ $<
+
+$(BUILD)/obj/sandbox/criu.o: ALL_CFLAGS += -I$(BUILD)/gen
+$(BUILD)/obj/sandbox/criu.o: $(BUILD)/gen/criu.pb-c.c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(dir $@)
@@ -68,6 +80,8 @@ runtimes:
 	@mkdir -p $(BUILD)/runtimes
 	@rm -rf $(BUILD)/runtimes/python $(BUILD)/runtimes/node $(BUILD)/images
 	@cp -r rootfs/python rootfs/node $(BUILD)/runtimes/
+	@rm $(BUILD)/runtimes/node/reseed.c
+	@$(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -Wl,-z,noexecstack -o $(BUILD)/runtimes/node/reseed.node rootfs/node/reseed.c
 	@cp -r images $(BUILD)/images
 	@chmod -R a+rX $(BUILD)/runtimes $(BUILD)/images
 	@tools/dev/precompile $(BUILD)/runtimes/python

@@ -50,8 +50,8 @@ static int add_variable(const struct function *f, struct buf *out, uint32_t *cou
     return 0;
 }
 
-static int add_ours(struct manager *m, const struct function *f, const char *log_stream, struct buf *out,
-                    uint32_t *count, struct err *e)
+static int add_ours(struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
+                    struct buf *out, uint32_t *count, struct err *e)
 {
 #define VARIABLE(name, reserved, fmt, arg)                  \
     if (add_variable(f, out, count, e, name, fmt, arg) < 0) \
@@ -93,8 +93,8 @@ static int add_bootstrap(struct manager *m, const struct function *f, struct buf
     return buf_add(out, "/var/task/bootstrap", sizeof("/var/task/bootstrap"), e);
 }
 
-int environment_build(struct manager *m, const struct function *f, const char *log_stream, struct buf *out,
-                      uint32_t *ret_argc, uint32_t *ret_envc, struct err *e)
+int environment_build(struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
+                      struct buf *out, uint32_t *ret_argc, uint32_t *ret_envc, struct err *e)
 {
     uint32_t argc = 0, envc = 0;
 
@@ -103,7 +103,7 @@ int environment_build(struct manager *m, const struct function *f, const char *l
     for (const char *const *arg = f->runtime->argv; *arg; arg++, argc++)
         if (buf_add(out, *arg, strlen(*arg) + 1, e) < 0)
             return -e->code;
-    if (add_ours(m, f, log_stream, out, &envc, e) < 0 || add_configured(f, out, &envc, e) < 0)
+    if (add_ours(m, f, log_stream, init_type, out, &envc, e) < 0 || add_configured(f, out, &envc, e) < 0)
         return -e->code;
     *ret_argc = argc;
     *ret_envc = envc;

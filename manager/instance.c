@@ -2,21 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "../sandbox/base/fd.h"
 #include "../sandbox/base/log.h"
 #include "environment.h"
 #include "image.h"
+#include "instance_log.h"
 #include "invoker.h"
 #include "runtime_api.h"
 #include "sandbox_endpoint.h"
+#include "snapshot.h"
 #include "warden.h"
 
 /* An instance that has been idle so long is frozen: nothing of it runs between invocations, as in AWS. */
@@ -27,9 +26,12 @@
 /* --- state ----------------------------------------------------------------------------------------------------- */
 
 static const unsigned allowed[] = {
-    [INSTANCE_CREATING] = 1U << INSTANCE_INIT | 1U << INSTANCE_DYING,
+    [INSTANCE_CREATING] = 1U << INSTANCE_INIT | 1U << INSTANCE_ARMED | 1U << INSTANCE_DYING,
+    [INSTANCE_ARMED] = 1U << INSTANCE_RESTORING | 1U << INSTANCE_DYING,
+    [INSTANCE_RESTORING] = 1U << INSTANCE_IDLE | 1U << INSTANCE_DYING,
+    [INSTANCE_PREPARING] = 1U << INSTANCE_DYING,
     [INSTANCE_INIT] = 1U << INSTANCE_IDLE | 1U << INSTANCE_DYING,
-    [INSTANCE_IDLE] = 1U << INSTANCE_BUSY | 1U << INSTANCE_DYING,
+    [INSTANCE_IDLE] = 1U << INSTANCE_BUSY | 1U << INSTANCE_PREPARING | 1U << INSTANCE_DYING,
     [INSTANCE_BUSY] = 1U << INSTANCE_IDLE | 1U << INSTANCE_RETURNING | 1U << INSTANCE_DYING,
     [INSTANCE_RETURNING] = 1U << INSTANCE_IDLE | 1U << INSTANCE_DYING,
     [INSTANCE_DYING] = 0,
@@ -74,69 +76,20 @@ static void on_idle(struct loop_timer *t)
     }
 }
 
-/* --- log ----------------------------------------------------------------------------------------------------- */
-
-static void log_bytes(struct instance *i, const void *data, size_t size)
-{
-    struct err e;
-
-    if (buf_add(&i->log_pending, data, size, &e) < 0 || buf_add(&i->log_tail, data, size, &e) < 0)
-        log_warn("log of %s: %s", i->f->name, e.msg);
-    if (i->log_tail.used > (size_t)16 * LOG_TAIL_BYTES)
-        buf_consume(&i->log_tail, i->log_tail.used - LOG_TAIL_BYTES);
-}
-
-void instance_log(struct instance *i, const char *fmt, ...)
-{
-    char line[1024];
-    va_list ap;
-    int n;
-
-    va_start(ap, fmt);
-    n = vsnprintf(line, sizeof(line), fmt, ap);
-    va_end(ap);
-    log_bytes(i, line, (size_t)MIN(MAX(n, 0), (int)sizeof(line) - 1));
-}
-
-void instance_flush_log(struct instance *i)
-{
-    if (i->log_pending.used)
-        log_append(i->log, i->log_pending.data, i->log_pending.used);
-    buf_clear(&i->log_pending);
-}
-
-void instance_drain_log(struct instance *i)
-{
-    char chunk[16384];
-    ssize_t n = 0;
-
-    /* Bounded: a function that writes without end must not keep the manager here. A pipe holds 64 KiB. */
-    for (int round = 0; i->log_io.fd >= 0 && round < 8; round++) {
-        n = read(i->log_io.fd, chunk, sizeof(chunk));
-        if (n <= 0)
-            break;
-        log_bytes(i, chunk, (size_t)n);
-    }
-    if (n == 0 && i->log_io.fd >= 0)
-        loop_io_remove(i->m->loop, &i->log_io); /* nobody writes any more */
-}
-
-static void on_log(struct loop_io *io, UNUSED uint32_t events)
-{
-    struct instance *i = container_of(io, struct instance, log_io);
-
-    instance_drain_log(i);
-    instance_flush_log(i);
-}
-
 /* --- frames from a bootstrap of ours ---------------------------------------------------------------------------- */
 
 void instance_on_ready(struct instance *i)
 {
     nsec_t now = clock_now();
 
-    if (i->state == INSTANCE_INIT) {
+    if (i->state == INSTANCE_PREPARING) {
+        i->events->on_prepared(i);
+        return;
+    }
+    if (i->state == INSTANCE_INIT || i->state == INSTANCE_RESTORING)
         i->init_ns = now - i->exec_at;
+    /* Making itself ready to be dumped belongs to the init. */
+    if (i->init_ns && i->fresh && i->role != INSTANCE_MAKES) {
         warden_cpu(i->m->warden, i->sandbox, invoker_cpu_millis(i->f->memory_mb, false));
     }
     instance_set_state(i, INSTANCE_IDLE);
@@ -179,6 +132,11 @@ static void on_init_error(struct instance *i, const cJSON *head)
     i->events->on_init_error(i, &i->channel.body, type ? type : "Runtime.Unknown");
 }
 
+static bool is_getting_ready(const struct instance *i)
+{
+    return i->state == INSTANCE_INIT || i->state == INSTANCE_RESTORING || i->state == INSTANCE_PREPARING;
+}
+
 static bool on_frame(struct channel *c)
 {
     struct instance *i = container_of(c, struct instance, channel);
@@ -189,9 +147,9 @@ static bool on_frame(struct channel *c)
         go_on = reject_frame(i, "sent a frame without a head");
     else if (c->header.kind == FRAME_RESPONSE || c->header.kind == FRAME_ERROR)
         go_on = on_answer(i, head);
-    else if (c->header.kind == FRAME_READY && i->state == INSTANCE_INIT)
+    else if (c->header.kind == FRAME_READY && is_getting_ready(i))
         instance_on_ready(i), go_on = i->state != INSTANCE_DYING;
-    else if (c->header.kind == FRAME_INIT_ERROR && i->state == INSTANCE_INIT)
+    else if (c->header.kind == FRAME_INIT_ERROR && is_getting_ready(i))
         on_init_error(i, head);
     else
         go_on = reject_frame(i, "sent a frame that does not belong here");
@@ -273,22 +231,36 @@ uint64_t instance_memory_peak(const struct instance *i)
     return strtoull(text, NULL, 10);
 }
 
-/* --- life --------------------------------------------------------------------------------------------------------- */
+/* --- snapshots ------------------------------------------------------------------------------------------------------ */
 
-/* As AWS names them: the date, the version, 32 random hex digits. */
-static void make_log_stream(struct instance *i)
+static void send_empty(struct instance *i, enum frame_kind kind, const char *head_text)
 {
-    time_t now = (time_t)(clock_wall() / NSEC_PER_SEC);
-    unsigned char random[16] = {0};
-    struct tm tm;
-    size_t n;
+    auto_buf struct buf head = {.data = NULL}, body = {.data = NULL};
+    struct err e;
 
-    if (getrandom(random, sizeof(random), 0) < 0)
-        log_warn("getrandom: %s", strerror(errno));
-    n = strftime(i->log_stream, sizeof(i->log_stream), "%Y/%m/%d/[$LATEST]", gmtime_r(&now, &tm));
-    for (unsigned k = 0; k < sizeof(random); k++, n += 2)
-        snprintf(i->log_stream + n, 3, "%02x", random[k]);
+    if (buf_add_str(&head, head_text, &e) == 0)
+        channel_send(&i->channel, kind, &head, &body);
 }
+
+/* The frame waits in the channel until the runtime is there to read it. */
+void instance_restore(struct instance *i)
+{
+    char head[200];
+
+    instance_set_state(i, INSTANCE_RESTORING);
+    i->exec_at = clock_now();
+    warden_restore(i->m->warden, i->sandbox, INIT_LEASE_MS);
+    snprintf(head, sizeof(head), "{\"env\":{\"AWS_LAMBDA_LOG_STREAM_NAME\":\"%s\"}}", i->log_stream);
+    send_empty(i, FRAME_RESTORE, head);
+}
+
+void instance_prepare_dump(struct instance *i)
+{
+    instance_set_state(i, INSTANCE_PREPARING);
+    send_empty(i, FRAME_SNAPSHOT, "{}");
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 static int ask_for_sandbox(struct instance *i, struct err *e)
 {
@@ -307,8 +279,11 @@ static int ask_for_sandbox(struct instance *i, struct err *e)
     snprintf(c.image, sizeof(c.image), "%s", rt->image);
     snprintf(c.runtime_dir, sizeof(c.runtime_dir), "%s", rt->dir);
     memcpy(c.code_digest, i->f->code_digest, sizeof(c.code_digest));
+    if (i->role == INSTANCE_RESTORES)
+        snprintf(c.snapshot, sizeof(c.snapshot), "%s", i->snapshot->id);
     if (image_current(i->m->config.images_dir, rt->image, c.image_digest, e) < 0 ||
-        environment_build(i->m, i->f, i->log_stream, &strings, &c.argc, &c.envc, e) < 0)
+        environment_build(i->m, i->f, i->log_stream, i->role == INSTANCE_STARTS ? "on-demand" : "snap-start", &strings,
+                          &c.argc, &c.envc, e) < 0)
         return -e->code;
     c.strings_bytes = (uint32_t)strings.used;
     return warden_create_sandbox(i->m->warden, &c, strings.data, e);
@@ -338,8 +313,8 @@ static void destroy(struct instance *i)
     free(i);
 }
 
-int instance_create(struct manager *m, struct function *f, const struct instance_events *events, struct instance **ret,
-                    struct err *e)
+int instance_create(struct manager *m, struct function *f, struct snapshot *snapshot, enum instance_role role,
+                    const struct instance_events *events, struct instance **ret, struct err *e)
 {
     static uint64_t last_id;
     struct instance *i = calloc(1, sizeof(*i));
@@ -349,6 +324,8 @@ int instance_create(struct manager *m, struct function *f, const struct instance
     *i = (struct instance){.m = m,
                            .events = events,
                            .f = function_ref(f),
+                           .snapshot = snapshot,
+                           .role = role,
                            .sandbox = ++last_id,
                            .fresh = true,
                            .created_at = clock_now(),
@@ -361,7 +338,7 @@ int instance_create(struct manager *m, struct function *f, const struct instance
                            .idle.on_due = on_idle};
     list_init(&i->link);
     list_init(&i->all);
-    make_log_stream(i);
+    instance_name_log_stream(i);
     if (log_open(f->name, &i->log, e) < 0 || ask_for_sandbox(i, e) < 0) {
         destroy(i);
         return -e->code;
@@ -401,8 +378,7 @@ static int adopt_descriptors(struct instance *i, struct msg_fds *fds, struct err
         return err_set(e, EPROTO, "%u descriptors came with it, not %u", fds->count, expected);
     i->peak_fd = take_fd(&fds->fd[PROTO_FD_PEAK]);
     i->freezer_fd = take_fd(&fds->fd[PROTO_FD_FREEZER]);
-    i->log_io = (struct loop_io){.fd = take_fd(&fds->fd[PROTO_FD_LOG]), .on_ready = on_log};
-    if (fd_set_nonblock(i->log_io.fd, e) < 0 || loop_io_add(i->m->loop, &i->log_io, EPOLLIN, e) < 0)
+    if (instance_watch_log(i, take_fd(&fds->fd[PROTO_FD_LOG]), e) < 0)
         return -e->code;
     if (runtime_api_open(i, take_fd(&fds->fd[PROTO_FD_API]), e) < 0 ||
         sandbox_endpoint_open(i, take_fd(&fds->fd[PROTO_FD_AWS]), e) < 0)
@@ -419,7 +395,7 @@ static void on_created(void *ctx, const struct proto_created *msg, struct msg_fd
     struct instance *i = find(ctx, msg->header.sandbox);
     struct err e;
 
-    if (!i)
+    if (!i || fds->count == 0) /* restored: what matters comes over the channel */
         return;
     i->create_ns = msg->create_ns;
     i->exec_at = clock_now();
@@ -430,6 +406,33 @@ static void on_created(void *ctx, const struct proto_created *msg, struct msg_fd
         log_error("instance of %s: %s", i->f->name, e.msg);
         instance_kill(i);
     }
+}
+
+/* Its descriptors come now, so that the first frame waits in the channel when the runtime wakes up. */
+static void on_armed(void *ctx, const struct proto_created *msg, struct msg_fds *fds)
+{
+    struct instance *i = find(ctx, msg->header.sandbox);
+    struct err e;
+
+    if (!i || i->state != INSTANCE_CREATING)
+        return;
+    i->create_ns = msg->create_ns;
+    memcpy(i->freeze_text, msg->freeze_text, sizeof(i->freeze_text));
+    if (adopt_descriptors(i, fds, &e) < 0) {
+        log_error("instance of %s: %s", i->f->name, e.msg);
+        instance_kill(i);
+        return;
+    }
+    instance_set_state(i, INSTANCE_ARMED);
+    i->events->on_armed(i);
+}
+
+static void on_dumped(void *ctx, const struct proto_failed *msg)
+{
+    struct instance *i = find(ctx, msg->header.sandbox);
+
+    if (i && i->events->on_dumped)
+        i->events->on_dumped(i, msg);
 }
 
 static void on_failed(void *ctx, const struct proto_failed *msg)
@@ -453,5 +456,8 @@ static void on_exited(void *ctx, const struct proto_exited *msg)
     destroy(i);
 }
 
-const struct warden_handlers instance_warden_handlers = {
-    .on_created = on_created, .on_failed = on_failed, .on_exited = on_exited};
+const struct warden_handlers instance_warden_handlers = {.on_created = on_created,
+                                                         .on_armed = on_armed,
+                                                         .on_dumped = on_dumped,
+                                                         .on_failed = on_failed,
+                                                         .on_exited = on_exited};

@@ -2,10 +2,6 @@
  * An instance: one sandbox with one runtime in it, from the manager's side. It knows the sandbox's descriptors, its
  * state, its log, and the transport that its runtime speaks (channel.c or runtime_api.c). Which invocation goes to
  * which instance is the invoker's business; the instance reports to it through struct instance_events.
- *
- *     CREATING -> INIT -> IDLE <-> BUSY -> DYING -> (freed)
- *
- * RETURNING is a third-party runtime that has answered but not yet asked for the next invocation.
  */
 #ifndef FNRUN_INSTANCE_H
 #define FNRUN_INSTANCE_H
@@ -16,20 +12,13 @@
 #include "acceptor.h"
 #include "channel_io.h"
 #include "function.h"
+#include "instance_state.h"
 #include "log_store.h"
 #include "manager.h"
 
-enum instance_state {
-    INSTANCE_CREATING, /* the warden is making the sandbox */
-    INSTANCE_INIT,     /* the runtime runs and has not said that it is ready */
-    INSTANCE_IDLE,
-    INSTANCE_BUSY,
-    INSTANCE_RETURNING,
-    INSTANCE_DYING, /* killed or broken: waiting for the warden to say that all is gone */
-};
-
 struct invocation;
 struct instance;
+struct snapshot;
 
 struct instance_events {
     void (*on_ready)(struct instance *i); /* INIT -> IDLE, or RETURNING -> IDLE */
@@ -41,6 +30,9 @@ struct instance_events {
     void (*on_failed)(struct instance *i, const struct proto_failed *m);
     /* The sandbox is gone. The instance is freed after this. */
     void (*on_exited)(struct instance *i, const struct proto_exited *m);
+    void (*on_armed)(struct instance *i);                                /* CREATING -> ARMED */
+    void (*on_prepared)(struct instance *i);                             /* its runtime waits to be dumped */
+    void (*on_dumped)(struct instance *i, const struct proto_failed *m); /* code 0: well */
     void (*on_deadline)(struct instance *i); /* the time given to instance_set_deadline is over */
 };
 
@@ -52,6 +44,8 @@ struct instance {
     struct manager *m;
     const struct instance_events *events;
     struct function *f;
+    enum instance_role role;
+    struct snapshot *snapshot; /* what it is restored from, or makes; with another role NULL */
     uint64_t sandbox;
     enum instance_state state;
     struct invocation *current; /* the invoker's: what it is BUSY with */
@@ -62,7 +56,7 @@ struct instance {
     bool ending;                /* its runtime has said that it ends now */
     bool fresh;                 /* has run no invocation yet */
     nsec_t created_at, exec_at; /* when it was asked for; when its runtime was started */
-    nsec_t create_ns, init_ns;  /* making the sandbox; from exec to ready */
+    nsec_t create_ns, init_ns;  /* making the sandbox; from exec, or from the wish to restore, to ready */
     nsec_t lease_end;
     struct loop_timer deadline, idle;
     struct loop_io log_io;
@@ -79,9 +73,15 @@ struct instance {
     char log_stream[64];
 };
 
-/* Asks the warden for a sandbox for `f`. It appears in m's list at once; events follow. */
-int instance_create(struct manager *m, struct function *f, const struct instance_events *events, struct instance **ret,
-                    struct err *e);
+/* Asks the warden for a sandbox for `f`. It appears in m's list at once; events follow. `snapshot` as in struct instance. */
+int instance_create(struct manager *m, struct function *f, struct snapshot *snapshot, enum instance_role role,
+                    const struct instance_events *events, struct instance **ret, struct err *e);
+
+/* ARMED -> RESTORING. */
+void instance_restore(struct instance *i);
+
+/* IDLE -> PREPARING: on_prepared follows. */
+void instance_prepare_dump(struct instance *i);
 
 /* Gives an invocation to the runtime: IDLE -> BUSY. */
 struct runtime_call {
@@ -102,19 +102,11 @@ void instance_clear_deadline(struct instance *i);
 /* Bytes: the most memory that the sandbox has used so far; 0 if unknown. */
 uint64_t instance_memory_peak(const struct instance *i);
 
-/* Reads what the function has written so far. Call before writing the lines that close an invocation. */
-void instance_drain_log(struct instance *i);
-void instance_log(struct instance *i, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Puts what was logged into the log file. */
-void instance_flush_log(struct instance *i);
-
 /* For the transports. */
 void instance_set_state(struct instance *i, enum instance_state state);
 void instance_on_ready(struct instance *i);
 
 /* The warden's reports, for the handlers that main.c registers; ctx is struct manager. */
 extern const struct warden_handlers instance_warden_handlers;
-
-#define LOG_TAIL_BYTES 4096
 
 #endif

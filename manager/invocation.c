@@ -73,7 +73,7 @@ struct invocation *invocation_create(struct function *f, const struct invoke_req
     list_init(&inv->link);
     inv->done = done;
     inv->ctx = ctx;
-    inv->force_cold = r->force_cold;
+    inv->start = r->start;
     snprintf(inv->request_id, sizeof(inv->request_id), "%s", r->request_id);
     if (r->trace_id)
         snprintf(inv->trace_id, sizeof(inv->trace_id), "%s", r->trace_id);

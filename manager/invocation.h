@@ -29,11 +29,18 @@ struct invoke_result {
     struct buf *payload;  /* may be emptied by the receiver (http_answer_buf) */
     const char *log_tail; /* the last 4 KB of this invocation's log */
     size_t log_tail_bytes;
-    bool cold;
-    nsec_t create_ns, init_ns; /* of the instance, where cold */
+    bool cold, restored;
+    nsec_t create_ns, init_ns; /* of the instance, where cold or restored */
 };
 
 typedef void (*invoke_done)(void *ctx, const struct invoke_result *result);
+
+/* For benchmarks: which kind of start is wanted. */
+enum start_wish {
+    START_ANY,
+    START_FRESH, /* no idle instance: restored where there is a snapshot */
+    START_COLD,  /* without a snapshot */
+};
 
 struct invoke_request {
     const char *request_id; /* 36 characters; invoke_make_request_id */
@@ -41,7 +48,7 @@ struct invoke_request {
     size_t payload_bytes;
     const char *client_context; /* JSON text; NULL: none */
     const char *trace_id;       /* X-Amzn-Trace-Id; NULL: one is made */
-    bool force_cold;            /* for benchmarks: take no idle instance */
+    enum start_wish start;
 };
 
 struct invocation {
@@ -51,7 +58,8 @@ struct invocation {
     char trace_id[100];
     char *client_context;
     struct buf payload;
-    bool force_cold, cold;
+    enum start_wish start;
+    bool cold;
     nsec_t started_at;
     invoke_done done;
     void *ctx;

@@ -7,25 +7,9 @@
 
 #include "../sandbox/base/log.h"
 #include "instance.h"
+#include "instance_log.h"
+#include "invoker_pool.h"
 #include "report.h"
-
-/* AWS stops an init after 10 s; what it needs beyond that counts against the function's own time. */
-#define INIT_LIMIT (10 * NSEC_PER_SEC)
-
-/* The instances and the waiting invocations of one function revision. */
-struct pool {
-    struct list_node instances; /* struct instance.link; the most recently used idle ones come first */
-    struct list_node waiting;   /* struct invocation.link, oldest first */
-    unsigned starting, waiting_count;
-};
-
-struct invoker {
-    struct manager *m;
-    unsigned instances, waiting;
-    struct invoker_stats stats;
-};
-
-static const struct instance_events events;
 
 uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init)
 {
@@ -39,7 +23,7 @@ static struct invoker *invoker_of(struct instance *i)
     return i->m->invoker;
 }
 
-static struct pool *pool_of(struct function *f)
+static struct pool *pool_of(struct manager *m, struct function *f)
 {
     if (f->pool)
         return f->pool;
@@ -47,23 +31,10 @@ static struct pool *pool_of(struct function *f)
     if (f->pool) {
         list_init(&f->pool->instances);
         list_init(&f->pool->waiting);
+        f->pool->snapshot = (struct snapshot){.m = m, .f = f, .on_change = invoker_on_snapshot_change};
+        snapshot_open(&f->pool->snapshot);
     }
     return f->pool;
-}
-
-/* Takes an invocation out of its pool's queue, if it is there. */
-static void unqueue(struct invoker *in, struct invocation *inv)
-{
-    if (inv->link.next == &inv->link)
-        return;
-    list_remove(&inv->link);
-    inv->f->pool->waiting_count--;
-    in->waiting--;
-}
-
-static struct invocation *first_waiting(struct pool *p)
-{
-    return list_first(&p->waiting, struct invocation, link);
 }
 
 /* --- the end of an invocation -------------------------------------------------------------------------------------- */
@@ -83,13 +54,15 @@ static void complete(struct instance *i, const struct outcome *o)
         .outcome = o->error_type ? INVOKE_FUNCTION_ERROR : INVOKE_OK,
         .payload = o->payload,
         .cold = inv->cold,
+        .restored = inv->cold && i->role == INSTANCE_RESTORES,
         .create_ns = i->create_ns,
         .init_ns = i->init_ns,
     };
     struct report report = {
         .request_id = inv->request_id,
         .duration = inv->started_at ? clock_now() - inv->started_at : 0,
-        .init = inv->cold ? i->init_ns : 0,
+        .init = inv->cold && i->role == INSTANCE_STARTS ? i->init_ns : 0,
+        .restore = inv->cold && i->role == INSTANCE_RESTORES ? i->init_ns : 0,
         .memory_peak = o->memory_peak,
         .status = o->status,
         .error_type = o->status && strcmp(o->status, "error") == 0 ? o->error_type : NULL,
@@ -123,11 +96,13 @@ static void give(struct instance *i, struct invocation *inv)
         .payload = &inv->payload,
     };
 
-    unqueue(invoker_of(i), inv);
+    invoker_unqueue(invoker_of(i), inv);
     snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s", i->m->config.region, i->m->config.account,
              inv->f->name);
     inv->cold = i->fresh;
-    if (inv->cold)
+    if (inv->cold && i->role == INSTANCE_RESTORES)
+        invoker_of(i)->stats.restored_starts++;
+    else if (inv->cold)
         invoker_of(i)->stats.cold_starts++;
     else
         invoker_of(i)->stats.warm_starts++;
@@ -138,13 +113,18 @@ static void give(struct instance *i, struct invocation *inv)
     instance_invoke(i, &call, limit_ms);
 }
 
+static bool takes(const struct instance *i, const struct invocation *inv)
+{
+    return inv->start == START_ANY || (i->fresh && (inv->start == START_FRESH || i->role == INSTANCE_STARTS));
+}
+
 /* The oldest waiting invocation that this instance may take. */
 static struct invocation *next_waiting(struct instance *i)
 {
     struct invocation *inv;
 
     list_for_each(&i->f->pool->waiting, inv, struct invocation, link)
-        if (!inv->force_cold || i->fresh)
+        if (takes(i, inv))
             return inv;
     return NULL;
 }
@@ -159,93 +139,12 @@ static struct instance *find_idle(struct pool *p)
     return NULL;
 }
 
-/* An idle instance of whatever function, the one that was idle longest: it makes room for another. */
-static struct instance *find_victim(struct manager *m)
-{
-    struct instance *i, *victim = NULL;
-
-    list_for_each(&m->instances, i, struct instance, all)
-        if (i->state == INSTANCE_IDLE && (!victim || i->idle.due < victim->idle.due))
-            victim = i;
-    return victim;
-}
-
-/* Answers the invocation that has waited longest: the start that it was waiting for has failed. */
-static void fail_waiting(struct pool *p, struct invoker *in, enum invoke_outcome outcome, const char *why)
-{
-    struct invocation *inv = first_waiting(p);
-
-    if (!inv)
-        return;
-    unqueue(in, inv);
-    invocation_fail(inv, outcome, why);
-}
-
-/* The same where the package's own program can't be started: the function's fault, told as AWS tells it. */
-static void fail_entrypoint(struct pool *p, struct invoker *in, const char *why)
-{
-    auto_buf struct buf payload = {.data = NULL};
-    struct invoke_result result = {.outcome = INVOKE_FUNCTION_ERROR, .payload = &payload, .cold = true};
-    struct invocation *inv = first_waiting(p);
-    char message[600];
-    struct err e;
-
-    if (!inv)
-        return;
-    unqueue(in, inv);
-    in->stats.errors++;
-    snprintf(message, sizeof(message), "RequestId: %s Error: %s", inv->request_id, why);
-    if (report_error("Runtime.InvalidEntrypoint", message, &payload, &e) < 0)
-        result.outcome = INVOKE_UNAVAILABLE;
-    invocation_finish(inv, &result);
-}
-
-static void start_instance(struct invoker *in, struct function *f)
-{
-    struct pool *p = f->pool;
-    struct instance *i;
-    struct err e = {.code = 0};
-
-    if (in->instances >= in->m->config.max_instances) {
-        struct instance *victim = find_victim(in->m);
-
-        if (!victim) {
-            in->stats.throttles++;
-            fail_waiting(p, in, INVOKE_THROTTLED, "Rate Exceeded.");
-            return;
-        }
-        instance_kill(victim);
-    }
-    if (instance_create(in->m, f, &events, &i, &e) == -ENOEXEC) {
-        fail_entrypoint(p, in, e.msg);
-        return;
-    }
-    if (e.code) {
-        log_error("start %s: %s", f->name, e.msg);
-        fail_waiting(p, in, INVOKE_UNAVAILABLE, e.msg);
-        return;
-    }
-    list_append(&p->instances, &i->link);
-    in->instances++;
-    i->starting = true;
-    p->starting++;
-    report_init_start(i);
-    instance_set_deadline(i, clock_now() + INIT_LIMIT);
-}
-
-/* As many starts under way as invocations wait. */
-static void start_enough(struct invoker *in, struct function *f)
-{
-    while (f->pool->starting < f->pool->waiting_count)
-        start_instance(in, f);
-}
-
 void invoker_invoke(struct invoker *in, struct function *f, const struct invoke_request *request, invoke_done done,
                     void *ctx)
 {
-    struct pool *p = pool_of(f);
+    struct pool *p = pool_of(in->m, f);
     struct invocation *inv = p ? invocation_create(f, request, done, ctx) : NULL;
-    struct instance *i = p && !request->force_cold ? find_idle(p) : NULL;
+    struct instance *i = p && request->start == START_ANY ? find_idle(p) : NULL;
 
     if (!inv) {
         auto_buf struct buf none = {.data = NULL};
@@ -261,7 +160,7 @@ void invoker_invoke(struct invoker *in, struct function *f, const struct invoke_
     list_append(&p->waiting, &inv->link);
     p->waiting_count++;
     in->waiting++;
-    start_enough(in, f);
+    invoker_start_enough(in, f);
 }
 
 /* --- what instances report --------------------------------------------------------------------------------------------- */
@@ -286,6 +185,10 @@ static void on_ready(struct instance *i)
         give(i, inv);
     else if (i->retired)
         instance_kill(i);
+    if (i->role == INSTANCE_RESTORES)
+        snapshot_refill(&i->f->pool->snapshot);
+    else if (!i->retired)
+        snapshot_make(&i->f->pool->snapshot);
 }
 
 static void on_response(struct instance *i, struct buf *payload, const char *error_type)
@@ -302,11 +205,11 @@ static void on_response(struct instance *i, struct buf *payload, const char *err
 /* An init that failed answers the invocation that has waited longest; it counts as that one's cold start. */
 static bool adopt_waiting(struct instance *i)
 {
-    struct invocation *inv = first_waiting(i->f->pool);
+    struct invocation *inv = invoker_first_waiting(i->f->pool);
 
     if (!inv)
         return false;
-    unqueue(invoker_of(i), inv);
+    invoker_unqueue(invoker_of(i), inv);
     inv->cold = true;
     if (i->exec_at)
         i->init_ns = clock_now() - i->exec_at;
@@ -372,13 +275,16 @@ static void on_failed(struct instance *i, const struct proto_failed *m)
     struct invoker *in = invoker_of(i);
 
     forget(i);
-    if (strncmp(m->text, "exec ", 5) == 0) {
-        fail_entrypoint(i->f->pool, in, m->text);
+    if (i->role == INSTANCE_RESTORES) {
+        in->stats.restore_failures++;
+        snapshot_failed(&i->f->pool->snapshot, m->text);
+    } else if (strncmp(m->text, "exec ", 5) == 0) {
+        invoker_fail_entrypoint(i->f->pool, in, m->text);
     } else {
         log_error("start %s: %s", i->f->name, m->text);
-        fail_waiting(i->f->pool, in, INVOKE_UNAVAILABLE, m->text);
+        invoker_fail_waiting(i->f->pool, in, INVOKE_UNAVAILABLE, m->text);
     }
-    start_enough(in, i->f);
+    invoker_start_enough(in, i->f);
 }
 
 static void on_exited(struct instance *i, const struct proto_exited *m)
@@ -388,18 +294,19 @@ static void on_exited(struct instance *i, const struct proto_exited *m)
                         .error_type = "Runtime.ExitError",
                         .status = "error",
                         .memory_peak = m->oom_kills ? UINT64_MAX >> 1 : m->memory_peak};
-    bool had_work = i->current || (i->state == INSTANCE_INIT && adopt_waiting(i));
+    bool getting_ready = i->state == INSTANCE_INIT || i->state == INSTANCE_RESTORING;
+    bool had_work = i->current || (getting_ready && adopt_waiting(i));
     struct err e;
 
     if (had_work && report_exit(m, i->current->request_id, &payload, &e) == 0)
         complete(i, &o);
     else if (i->starting && !i->init_reported) /* we gave it up: another start would end in the same way */
-        fail_waiting(i->f->pool, invoker_of(i), INVOKE_UNAVAILABLE, "the sandbox could not be used");
+        invoker_fail_waiting(i->f->pool, invoker_of(i), INVOKE_UNAVAILABLE, "the sandbox could not be used");
     forget(i);
-    start_enough(invoker_of(i), i->f);
+    invoker_start_enough(invoker_of(i), i->f);
 }
 
-static const struct instance_events events = {
+const struct instance_events invoker_events = {
     .on_ready = on_ready,
     .on_response = on_response,
     .on_init_error = on_init_error,
@@ -416,6 +323,7 @@ void invoker_retire(UNUSED struct invoker *in, struct function *f)
 
     if (!f->pool)
         return;
+    snapshot_close(&f->pool->snapshot);
     list_for_each(&f->pool->instances, i, struct instance, link) {
         i->retired = true;
         if (i->state == INSTANCE_IDLE)
@@ -444,6 +352,19 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     list_for_each(&in->m->instances, i, const struct instance, all) {
         ret->idle += i->state == INSTANCE_IDLE;
         ret->busy += i->state == INSTANCE_BUSY;
-        ret->starting += i->state <= INSTANCE_INIT;
+        ret->starting += i->state == INSTANCE_CREATING || i->state == INSTANCE_INIT || i->state == INSTANCE_RESTORING;
+        ret->armed += i->state == INSTANCE_ARMED;
     }
+}
+
+cJSON *invoker_describe_snapshot(const struct function *f)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(o, "function", f->name);
+    if (f->pool)
+        snapshot_describe(&f->pool->snapshot, o);
+    else
+        cJSON_AddStringToObject(o, "state", "none");
+    return o;
 }

@@ -23,9 +23,12 @@ void invoker_retire(struct invoker *in, struct function *f);
 uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init);
 
 struct invoker_stats {
-    unsigned instances, idle, busy, starting, waiting;
-    uint64_t cold_starts, warm_starts, errors, timeouts, throttles;
+    unsigned instances, idle, busy, starting, armed, waiting;
+    uint64_t cold_starts, restored_starts, warm_starts, restore_failures, errors, timeouts, throttles;
 };
+
+/* {"function", "state", ...} of its snapshot; the caller's. */
+cJSON *invoker_describe_snapshot(const struct function *f);
 
 void invoker_stats(const struct invoker *in, struct invoker_stats *ret);
 

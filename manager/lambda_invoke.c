@@ -89,7 +89,7 @@ static void add_tail(struct lambda_call *c, const struct invoke_result *result)
 /* For fnrun's own tools: how this start came about. */
 static void add_start(struct lambda_call *c, const struct invoke_result *result)
 {
-    http_set_header(c->request, "X-Fnrun-Start", result->cold ? "cold" : "warm");
+    http_set_header(c->request, "X-Fnrun-Start", result->restored ? "restored" : result->cold ? "cold" : "warm");
     if (!result->cold)
         return;
     http_set_headerf(c->request, "X-Fnrun-Init-Ns", "%lld", (long long)result->init_ns);
@@ -150,14 +150,20 @@ static void choose_trace(struct lambda_call *c, char *ret, size_t size)
     http_set_header(c->request, "X-Amzn-Trace-Id", ret);
 }
 
+static enum start_wish start_wish(const char *text)
+{
+    if (text && strcmp(text, "cold") == 0)
+        return START_COLD;
+    return text && strcmp(text, "restored") == 0 ? START_FRESH : START_ANY;
+}
+
 static int start(struct lambda_call *c, struct function *f, const char *type, const char *context)
 {
-    const char *start_wanted = http_header(c->request, "X-Fnrun-Start");
     struct invoke_request request = {.request_id = c->request_id,
                                      .payload = buf_str(&c->request->body),
                                      .payload_bytes = c->request->body.used,
                                      .client_context = context,
-                                     .force_cold = start_wanted && strcmp(start_wanted, "cold") == 0};
+                                     .start = start_wish(http_header(c->request, "X-Fnrun-Start"))};
     char trace[100];
 
     choose_trace(c, trace, sizeof(trace));

@@ -22,6 +22,8 @@ struct manager_config {
     const char *region;       /* --region, default us-east-1 */
     const char *account;      /* --account, default 000000000000 */
     unsigned idle_seconds;    /* --idle-seconds: an instance without work ends after so long; default 300 */
+    const char *snapshots;    /* --snapshots: "on", or anything else */
+    unsigned max_armed;       /* --max-armed */
     unsigned max_instances;   /* --max-instances, default 1000 (AWS's concurrency quota) */
     unsigned
         retry_seconds; /* --retry-seconds: a failed event waits so long, then twice as long; default 60 as in AWS */

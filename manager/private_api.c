@@ -2,6 +2,7 @@
  * fnrun's own paths, for its command and its tests:
  *   GET /_fnrun/ping                               a constant: what an HTTP round trip costs
  *   GET /_fnrun/status                             counts
+ *   GET /_fnrun/snapshots                          each function's snapshot: state, reason, size, armed sandboxes
  *   GET /_fnrun/logs/NAME?offset=N[&wait=S]        a function's log from offset N (negative: the last -N bytes); with
  *                                                  `wait`, up to S seconds until there is something
  *   GET /_fnrun/code/NAME[?sha256=HEX]             a function's zip
@@ -63,11 +64,31 @@ static void answer_status(struct http_request *r)
     invoker_stats(m->invoker, &s);
     snprintf(text, sizeof(text),
              "{\"functions\":%u,\"instances\":%u,\"idle\":%u,\"busy\":%u,\"starting\":%u,\"waiting\":%u,"
-             "\"cold_starts\":%llu,\"warm_starts\":%llu,\"errors\":%llu,\"timeouts\":%llu,\"throttles\":%llu}",
+             "\"cold_starts\":%llu,\"restored_starts\":%llu,\"restore_failures\":%llu,\"warm_starts\":%llu,\"errors\":%"
+             "llu,\"timeouts\":%llu,\"throttles\":%llu}",
              functions_count(m->functions), s.instances, s.idle, s.busy, s.starting, s.waiting,
-             (unsigned long long)s.cold_starts, (unsigned long long)s.warm_starts, (unsigned long long)s.errors,
+             (unsigned long long)s.cold_starts, (unsigned long long)s.restored_starts,
+             (unsigned long long)s.restore_failures, (unsigned long long)s.warm_starts, (unsigned long long)s.errors,
              (unsigned long long)s.timeouts, (unsigned long long)s.throttles);
     http_answer_str(r, 200, "application/json", text);
+}
+
+static void answer_snapshots(struct http_request *r)
+{
+    const struct manager *m = r->server_ctx;
+    cJSON *all = cJSON_CreateArray();
+    const char *name = "";
+    struct function *f;
+    char *text;
+
+    while ((f = functions_next(m->functions, name))) {
+        cJSON_AddItemToArray(all, invoker_describe_snapshot(f));
+        name = f->name;
+    }
+    text = cJSON_PrintUnformatted(all);
+    cJSON_Delete(all);
+    http_answer_str(r, text ? 200 : 500, "application/json", text ? text : "{}");
+    free(text);
 }
 
 static void answer_code(struct http_request *r)
@@ -193,10 +214,8 @@ struct private_path {
 };
 
 static const struct private_path paths[] = {
-    {"/_fnrun/ping", answer_ping},
-    {"/_fnrun/status", answer_status},
-    {"/_fnrun/logs/", start_log},
-    {"/_fnrun/code/", answer_code},
+    {"/_fnrun/ping", answer_ping}, {"/_fnrun/status", answer_status}, {"/_fnrun/snapshots", answer_snapshots},
+    {"/_fnrun/logs/", start_log},  {"/_fnrun/code/", answer_code},
 };
 
 static void on_headers(UNUSED struct http_request *r)

@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include "instance_log.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +9,11 @@
 void report_init_start(struct instance *i)
 {
     instance_log(i, "INIT_START Runtime Version: %s\n", i->f->runtime->name);
+}
+
+void report_restore_start(struct instance *i)
+{
+    instance_log(i, "RESTORE_START Runtime Version: %s\n", i->f->runtime->name);
 }
 
 void report_start(struct instance *i, const char *request_id)
@@ -34,10 +41,13 @@ static unsigned used_mb(const struct instance *i, uint64_t peak)
 
 void report_end(struct instance *i, const struct report *r)
 {
-    char init[64] = "", status[128] = "";
+    char init[100] = "", status[128] = "";
 
     if (r->init)
         snprintf(init, sizeof(init), "Init Duration: %.2f ms\t", to_ms(r->init));
+    if (r->restore)
+        snprintf(init, sizeof(init), "Restore Duration: %.2f ms\tBilled Restore Duration: %lld ms\t", to_ms(r->restore),
+                 round_up(r->restore, NSEC_PER_MSEC));
     if (r->error_type)
         snprintf(status, sizeof(status), "Status: %s\tError Type: %s", r->status, r->error_type);
     else if (r->status)

@@ -5,11 +5,13 @@
 #include "instance.h"
 
 void report_init_start(struct instance *i);
+void report_restore_start(struct instance *i);
 void report_start(struct instance *i, const char *request_id);
 
 struct report {
     const char *request_id;
     nsec_t duration;
+    nsec_t restore;         /* 0: it was not restored */
     nsec_t init;            /* 0: it was a warm start */
     uint64_t memory_peak;   /* bytes */
     const char *status;     /* NULL, "timeout" or "error" */

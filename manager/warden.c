@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -29,6 +30,11 @@ static void dispatch(struct warden *w, union message *m, size_t size, struct msg
 {
     if (size == sizeof(m->created) && m->header.kind == PROTO_CREATED) {
         w->handlers->on_created(w->ctx, &m->created, fds);
+    } else if (size == sizeof(m->created) && m->header.kind == PROTO_ARMED) {
+        w->handlers->on_armed(w->ctx, &m->created, fds);
+    } else if (size == sizeof(m->failed) && m->header.kind == PROTO_DUMPED) {
+        m->failed.text[sizeof(m->failed.text) - 1] = '\0';
+        w->handlers->on_dumped(w->ctx, &m->failed);
     } else if (size == sizeof(m->failed) && m->header.kind == PROTO_FAILED) {
         m->failed.text[sizeof(m->failed.text) - 1] = '\0';
         w->handlers->on_failed(w->ctx, &m->failed);
@@ -122,14 +128,39 @@ void warden_kill(struct warden *w, uint64_t sandbox)
 
 void warden_lease(struct warden *w, uint64_t sandbox, uint32_t lease_ms)
 {
-    struct proto_lease m = {{PROTO_VERSION, PROTO_LEASE, sandbox}, lease_ms};
+    struct proto_number m = {{PROTO_VERSION, PROTO_LEASE, sandbox}, lease_ms};
 
     send_small(w, &m, sizeof(m));
 }
 
+void warden_restore(struct warden *w, uint64_t sandbox, uint32_t lease_ms)
+{
+    struct proto_number m = {{PROTO_VERSION, PROTO_RESTORE, sandbox}, lease_ms};
+
+    send_small(w, &m, sizeof(m));
+}
+
+static void send_dump(struct warden *w, enum proto_kind kind, uint64_t sandbox, const char *snapshot)
+{
+    struct proto_dump m = {.header = {PROTO_VERSION, kind, sandbox}};
+
+    snprintf(m.id, sizeof(m.id), "%s", snapshot);
+    send_small(w, &m, sizeof(m));
+}
+
+void warden_dump(struct warden *w, uint64_t sandbox, const char *snapshot)
+{
+    send_dump(w, PROTO_DUMP, sandbox, snapshot);
+}
+
+void warden_drop_snapshot(struct warden *w, const char *snapshot)
+{
+    send_dump(w, PROTO_DROP, 0, snapshot);
+}
+
 void warden_cpu(struct warden *w, uint64_t sandbox, uint32_t cpu_millis)
 {
-    struct proto_cpu m = {{PROTO_VERSION, PROTO_CPU, sandbox}, cpu_millis};
+    struct proto_number m = {{PROTO_VERSION, PROTO_CPU, sandbox}, cpu_millis};
 
     send_small(w, &m, sizeof(m));
 }

@@ -11,6 +11,8 @@ struct warden;
 /* Called for each message about a sandbox. `fds` come with CREATED: what is to be kept must be taken. */
 struct warden_handlers {
     void (*on_created)(void *ctx, const struct proto_created *m, struct msg_fds *fds);
+    void (*on_armed)(void *ctx, const struct proto_created *m, struct msg_fds *fds);
+    void (*on_dumped)(void *ctx, const struct proto_failed *m);
     void (*on_failed)(void *ctx, const struct proto_failed *m);
     void (*on_exited)(void *ctx, const struct proto_exited *m);
 };
@@ -24,6 +26,10 @@ int warden_create_sandbox(struct warden *w, struct proto_create *m, const char *
 
 void warden_kill(struct warden *w, uint64_t sandbox);
 void warden_lease(struct warden *w, uint64_t sandbox, uint32_t lease_ms);
+/* Restores what an armed sandbox was made for. */
+void warden_restore(struct warden *w, uint64_t sandbox, uint32_t lease_ms);
+void warden_dump(struct warden *w, uint64_t sandbox, const char *snapshot);
+void warden_drop_snapshot(struct warden *w, const char *snapshot);
 void warden_cpu(struct warden *w, uint64_t sandbox, uint32_t cpu_millis);
 
 #endif

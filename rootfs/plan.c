@@ -36,11 +36,19 @@ static const struct row rows[] = {
 
 _Static_assert(ARRAY_LEN(rows) <= PLAN_OPS_MAX, "the plan has room for every row");
 
+static void name_image(struct plan_op *op, const char *image, const char *digest)
+{
+    snprintf(op->source, sizeof(op->source), "%s/%s/rootfs", image, digest);
+}
+
 static void name_source(struct plan_op *op, const struct plan_request *r)
 {
     switch (op->base) {
     case PLAN_IMAGES:
-        snprintf(op->source, sizeof(op->source), "%s/%s/rootfs", r->image, r->image_digest);
+        if (!op->target[0])
+            name_image(op, r->image, r->image_digest);
+        else if (r->toolbox_digest)
+            name_image(op, PLAN_TOOLBOX, r->toolbox_digest);
         break;
     case PLAN_CODE:
         snprintf(op->source, sizeof(op->source), "%s/tree", r->code_digest);
@@ -49,7 +57,10 @@ static void name_source(struct plan_op *op, const struct plan_request *r)
         snprintf(op->source, sizeof(op->source), "%s", r->runtime_dir);
         break;
     case PLAN_RUN:
-        snprintf(op->source, sizeof(op->source), "passwd/%u", r->uid);
+        if (strcmp(op->target, "etc/passwd") == 0)
+            snprintf(op->source, sizeof(op->source), "passwd/%u", r->uid);
+        else if (r->toolbox_digest)
+            snprintf(op->source, sizeof(op->source), "%s", PLAN_CRIU_CACHE);
         break;
     case PLAN_BASES:
         break;
@@ -73,7 +84,7 @@ void plan_make(struct plan *ret_plan, const struct plan_request *r)
             snprintf(op->source, sizeof(op->source), "%s", row->source);
         else
             name_source(op, r);
-        /* A runtime without a bootstrap of ours has no /var/runtime. */
+        /* A runtime without a bootstrap of ours has no /var/runtime, a cold start no criu. */
         if (row->kind != PLAN_TREE || op->source[0])
             ret_plan->count++;
     }

@@ -12,6 +12,9 @@
 #define PLAN_OPS_MAX 40
 #define PLAN_SOURCE_MAX 160
 
+#define PLAN_TOOLBOX "toolbox" /* the image that has criu */
+#define PLAN_CRIU_CACHE "criu" /* beneath RUN: what becomes /run while criu waits */
+
 enum plan_kind { PLAN_TREE, PLAN_TMPFS, PLAN_PROC };
 
 /* The directories that sources are looked up beneath. */
@@ -38,6 +41,7 @@ struct plan_request {
     const char *code_digest;          /* CODE/code_digest/tree */
     const char *runtime_dir;          /* RUNTIMES/runtime_dir; "" for none */
     uid_t uid;                        /* RUN/passwd/uid */
+    const char *toolbox_digest;       /* IMAGES/toolbox/toolbox_digest/rootfs and RUN/criu; NULL for none */
     uint64_t tmp_bytes;
 };
 

@@ -30,7 +30,7 @@ static const struct symlink symlinks[] = {
     {"dev/stderr", "/proc/self/fd/2"},
 };
 
-static const char *const directories[] = {"dev", "empty", "empty/directory", "passwd", "root"};
+static const char *const directories[] = {"dev", "empty", "empty/directory", "passwd", "root", SKELETON_WORK};
 
 static int write_file(int dir, const char *path, const char *text, int size, struct err *e)
 {

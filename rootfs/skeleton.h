@@ -10,6 +10,8 @@
 #ifndef FNRUN_ROOTFS_SKELETON_H
 #define FNRUN_ROOTFS_SKELETON_H
 
+#define SKELETON_WORK "work" /* criu's logs, while it works */
+
 #include <sys/types.h>
 
 #include "../sandbox/base/err.h"

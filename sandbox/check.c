@@ -59,6 +59,8 @@ static int check_create(const struct proto_create *m, size_t size, struct err *e
         return err_set(e, EPROTO, "image name or digest");
     if (!is_hex(m->code_digest, PROTO_CODE_DIGEST - 1))
         return err_set(e, EPROTO, "code digest");
+    if (m->snapshot[0] && !is_hex(m->snapshot, PROTO_SNAPSHOT_ID - 1))
+        return err_set(e, EPROTO, "snapshot id");
     if (m->runtime_dir[0] && !is_name(m->runtime_dir, sizeof(m->runtime_dir)))
         return err_set(e, EPROTO, "runtime directory");
     if (!in_range(m->memory_bytes, MEMORY_MIN, MEMORY_MAX) || !in_range(m->tmp_bytes, TMP_MIN, TMP_MAX) ||
@@ -75,18 +77,25 @@ static int check_size(size_t size, size_t wanted, const char *kind, struct err *
     return size == wanted ? 0 : err_set(e, EPROTO, "%s of %zu bytes", kind, size);
 }
 
-static int check_lease(const struct proto_lease *m, size_t size, struct err *e)
+static int check_lease(const struct proto_number *m, size_t size, struct err *e)
 {
     if (check_size(size, sizeof(*m), "LEASE", e) < 0)
         return -e->code;
-    return m->lease_ms <= PROTO_LEASE_MAX_MS ? 0 : err_set(e, EPROTO, "lease of %u ms", m->lease_ms);
+    return m->value <= PROTO_LEASE_MAX_MS ? 0 : err_set(e, EPROTO, "lease of %u ms", m->value);
 }
 
-static int check_cpu(const struct proto_cpu *m, size_t size, struct err *e)
+static int check_cpu(const struct proto_number *m, size_t size, struct err *e)
 {
     if (check_size(size, sizeof(*m), "CPU", e) < 0)
         return -e->code;
-    return in_range(m->cpu_millis, 1, CPU_MILLIS_MAX) ? 0 : err_set(e, EPROTO, "cpu of %u ms", m->cpu_millis);
+    return in_range(m->value, 1, CPU_MILLIS_MAX) ? 0 : err_set(e, EPROTO, "cpu of %u ms", m->value);
+}
+
+static int check_dump(const struct proto_dump *m, size_t size, struct err *e)
+{
+    if (check_size(size, sizeof(*m), "DUMP or DROP", e) < 0)
+        return -e->code;
+    return is_hex(m->id, PROTO_SNAPSHOT_ID - 1) ? 0 : err_set(e, EPROTO, "snapshot id");
 }
 
 int check_message(const void *data, size_t size, unsigned fd_count, struct err *e)
@@ -106,6 +115,11 @@ int check_message(const void *data, size_t size, unsigned fd_count, struct err *
         return check_size(size, sizeof(*h), "KILL", e);
     case PROTO_LEASE:
         return check_lease(data, size, e);
+    case PROTO_RESTORE:
+        return check_lease(data, size, e);
+    case PROTO_DUMP:
+    case PROTO_DROP:
+        return check_dump(data, size, e);
     case PROTO_CPU:
         return check_cpu(data, size, e);
     default:

@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -17,6 +18,7 @@
 #include "base/fd.h"
 #include "base/msg.h"
 #include "caps.h"
+#include "criu.h"
 #include "fdplace.h"
 #include "init.h"
 
@@ -57,6 +59,44 @@ static int enter_namespaces(const struct child *c, struct err *e)
     return apply_plan(c->plan, c->paths, e) < 0 ? err_wrap(e, "mount") : 0;
 }
 
+/* Opened here, where /proc/sys can still be written; what is written goes to the writer's own pid namespace. -1 where nothing
+ * is restored. */
+static int open_last_pid(const struct child *c, struct err *e)
+{
+    static const char path[] = "/proc/sys/kernel/ns_last_pid";
+    int fd = c->restores ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+    if (fd < 0 && c->restores)
+        err_errno(e, "open %s", path);
+    return fd;
+}
+
+/* The runtime's process and threads get their old ids again: criu and all it forks must not have taken them. */
+static int leave_low_pids(int last_pid, struct err *e)
+{
+    char text[16];
+    int size = snprintf(text, sizeof(text), "%d", CRIU_PID - 1);
+
+    return write(last_pid, text, (size_t)size) < 0 ? err_errno(e, "write ns_last_pid") : 0;
+}
+
+/* The order matters: criu gets the capabilities that are given up next. */
+static int arm(const struct child *c, int last_pid, struct err *e)
+{
+    struct init_started m = {.kind = INIT_ARMED};
+    struct armed armed;
+    struct msg_fds fds = {.count = 1};
+
+    if (!c->restores)
+        return 0;
+    if (leave_low_pids(last_pid, e) < 0 || arm_sandbox(&c->arm, &armed, e) < 0)
+        return err_wrap(e, "arm");
+    fds.fd[0] = armed.rpc;
+    if (armed.channel >= 0)
+        fds.fd[fds.count++] = armed.channel;
+    return msg_send(c->control, &m, sizeof(m), &fds, e);
+}
+
 /* From fd_place on, the socket to the warden is *control. */
 static int exec_init(const struct child *c, int oom, int *control, struct err *e)
 {
@@ -82,9 +122,10 @@ static void run(const struct child *c)
 {
     struct init_failed m = {.kind = INIT_FAILED};
     struct err e = {0}, ignored;
-    int oom = -1, control = c->control;
+    int oom = -1, control = c->control, last_pid = open_last_pid(c, &e);
 
-    if (reset_process(&e) == 0 && (oom = raise_oom_score(&e)) >= 0 && enter_namespaces(c, &e) == 0)
+    if (e.code == 0 && reset_process(&e) == 0 && (oom = raise_oom_score(&e)) >= 0 && enter_namespaces(c, &e) == 0 &&
+        arm(c, last_pid, &e) == 0)
         exec_init(c, oom, &control, &e);
     m.code = e.code;
     memcpy(m.text, e.msg, MIN(sizeof(m.text), sizeof(e.msg)));

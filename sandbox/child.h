@@ -1,6 +1,6 @@
 /*
  * The first half of a sandbox's PID 1: what the warden's forked child does until it execs fnrun-init. It moves into the
- * cgroup, leaves every namespace of the host, builds its file system and gives up most capabilities.
+ * cgroup, leaves every namespace of the host, builds its file system, starts criu where a snapshot is to be restored, and gives up most capabilities.
  */
 #ifndef FNRUN_CHILD_H
 #define FNRUN_CHILD_H
@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "../rootfs/apply.h"
+#include "arm.h"
 #include "cgroup.h"
 #include "spare.h"
 
@@ -20,6 +21,8 @@ struct child {
     int control; /* its end of the socket to the warden; init.h */
     int log;     /* write end of the log pipe */
     int init;    /* the fnrun-init program */
+    bool restores;
+    struct arm arm; /* where it restores a snapshot */
 };
 
 /* Starts the child as PID 1 of a new pid namespace. Returns its pid and its pidfd, which is the caller's. */

@@ -126,7 +126,7 @@ static int make_sockets(struct init_runtime *r, struct sockets *sockets, struct 
 
     if (listen_on(INIT_API_PORT, sockets, f) < 0 || listen_on(INIT_AWS_PORT, sockets, f) < 0)
         return -1;
-    if (!(r->spec->flags & PROTO_WITH_CHANNEL))
+    if (!(r->spec->flags & PROTO_WITH_CHANNEL) || r->spec->restored)
         return 0;
     rc = SYS(socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
     if (rc < 0)
@@ -139,7 +139,13 @@ static int make_sockets(struct init_runtime *r, struct sockets *sockets, struct 
 /* Comes back when the runtime has been exec'd. */
 static int start_runtime(struct init_runtime *r, struct init_failure *f)
 {
-    long pid = sys_vfork(init_runtime_start, r, runtime_stack + sizeof(runtime_stack));
+    long pid;
+
+    if (r->spec->restored) {
+        SYS(close, INIT_LOG_FD);
+        return 0;
+    }
+    pid = sys_vfork(init_runtime_start, r, runtime_stack + sizeof(runtime_stack));
 
     if (pid < 0)
         return init_fail(f, pid, "clone");

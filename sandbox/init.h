@@ -2,7 +2,9 @@
  * What fnrun-warden and fnrun-init say to each other, over one SOCK_SEQPACKET pair per sandbox (base/msg.h).
  *
  * The warden queues INIT_SPEC before PID 1 exists. PID 1, first as the warden's forked child (child.h), then as
- * fnrun-init, answers INIT_STARTED or INIT_FAILED, and INIT_ENDED when the runtime is over. The end of the
+ * fnrun-init, answers INIT_STARTED or INIT_FAILED, and INIT_ENDED when the runtime is over. Where a
+ * snapshot is to be restored, INIT_ARMED comes first, with the socket to the waiting criu and the manager's channel end, and
+ * INIT_STARTED has the two listening sockets alone. The end of the
  * warden's side ends PID 1, and with it the sandbox.
  */
 #ifndef FNRUN_INIT_H
@@ -22,7 +24,7 @@
 #define INIT_AWS_PORT 9002
 #define INIT_FILTER_MAX 2048 /* BPF instructions */
 
-enum init_kind { INIT_SPEC = 1, INIT_STARTED, INIT_FAILED, INIT_ENDED };
+enum init_kind { INIT_SPEC = 1, INIT_STARTED, INIT_FAILED, INIT_ENDED, INIT_ARMED };
 
 /* warden -> init; behind it `filter_count` struct sock_filter, then `strings_bytes` of argv and environment */
 struct init_spec {
@@ -33,6 +35,7 @@ struct init_spec {
     uint32_t argc, envc;
     uint32_t strings_bytes;
     uint32_t filter_count;
+    uint32_t restored; /* nothing is started: criu, a child of PID 1, brings pid 2 */
 };
 
 #define INIT_SPEC_MAX (sizeof(struct init_spec) + INIT_FILTER_MAX * sizeof(struct sock_filter) + PROTO_STRINGS_MAX)

@@ -16,12 +16,15 @@
 #define REMOVE_AGAIN_FIRST (500 * NSEC_PER_USEC)
 #define REMOVE_AGAIN_MAX (50 * NSEC_PER_MSEC)
 
-static const char *const state_names[SANDBOX_STATES] = {"new", "starting", "running", "ending", "removing"};
+static const char *const state_names[SANDBOX_STATES] = {"new",     "starting", "armed",   "restoring",
+                                                        "running", "ending",   "removing"};
 
 /* allowed[from] has a bit for each state that may follow. */
 static const unsigned allowed[SANDBOX_STATES] = {
     [SANDBOX_NEW] = 1u << SANDBOX_STARTING,
-    [SANDBOX_STARTING] = 1u << SANDBOX_RUNNING | 1u << SANDBOX_ENDING | 1u << SANDBOX_REMOVING,
+    [SANDBOX_STARTING] = 1u << SANDBOX_ARMED | 1u << SANDBOX_RUNNING | 1u << SANDBOX_ENDING | 1u << SANDBOX_REMOVING,
+    [SANDBOX_ARMED] = 1u << SANDBOX_RESTORING | 1u << SANDBOX_ENDING | 1u << SANDBOX_REMOVING,
+    [SANDBOX_RESTORING] = 1u << SANDBOX_RUNNING | 1u << SANDBOX_ENDING | 1u << SANDBOX_REMOVING,
     [SANDBOX_RUNNING] = 1u << SANDBOX_ENDING | 1u << SANDBOX_REMOVING,
     [SANDBOX_ENDING] = 1u << SANDBOX_REMOVING,
 };
@@ -50,6 +53,17 @@ struct sandbox *sandbox_find(struct sandboxes *all, uint64_t id)
         if (s->id == id && !s->disowned)
             return s;
     return NULL;
+}
+
+/* PID 1 lives, and nobody has decided its end yet. */
+static bool is_alive(const struct sandbox *s)
+{
+    return SANDBOX_STARTING <= s->state && s->state <= SANDBOX_RUNNING;
+}
+
+static bool is_starting(const struct sandbox *s)
+{
+    return is_alive(s) && s->state != SANDBOX_RUNNING;
 }
 
 static void tell(struct sandbox *s, const void *m, size_t size, struct msg_fds *fds)
@@ -133,9 +147,17 @@ static void explain_death(struct sandbox *s, bool never_ran)
     }
 }
 
+/* What only a restore needs. */
+static void close_restore(struct sandbox *s)
+{
+    loop_io_remove(s->all->loop, &s->rpc);
+    fd_close(&s->rpc.fd);
+    fd_close(&s->channel);
+}
+
 static void on_dead(struct sandbox *s)
 {
-    bool never_ran = s->state == SANDBOX_STARTING;
+    bool never_ran = is_starting(s);
     struct err e;
 
     set_state(s, SANDBOX_REMOVING);
@@ -144,6 +166,7 @@ static void on_dead(struct sandbox *s)
     fd_close(&s->pid.fd);
     fd_close(&s->control.fd);
     fd_close(&s->log);
+    close_restore(s);
     loop_timer_clear(s->all->loop, &s->lease);
     if (s->all->cgroups->ops->usage(s->all->cgroups, s->group, &s->usage, &e) < 0)
         log_warn("sandbox %s: %s", s->group, e.msg);
@@ -175,9 +198,9 @@ static void send_kill(struct sandbox *s)
 /* Kills it; `cause` is what the manager will hear, unless it already ended by itself. */
 static void end(struct sandbox *s, enum proto_exit_cause cause, const char *why_not_started)
 {
-    if (s->state != SANDBOX_STARTING && s->state != SANDBOX_RUNNING)
+    if (!is_alive(s))
         return;
-    if (s->state == SANDBOX_STARTING && !s->failure.code)
+    if (is_starting(s) && !s->failure.code)
         err_set(&s->failure, ECANCELED, "%s", why_not_started);
     if (!s->cause)
         s->cause = cause;
@@ -198,7 +221,7 @@ static void on_lease_due(struct loop_timer *t)
 
 void sandbox_set_lease(struct sandbox *s, uint32_t lease_ms)
 {
-    if (s->state != SANDBOX_STARTING && s->state != SANDBOX_RUNNING)
+    if (!is_alive(s))
         return;
     if (lease_ms)
         loop_timer_set(s->all->loop, &s->lease, clock_now() + lease_ms * NSEC_PER_MSEC);
@@ -215,28 +238,103 @@ void sandbox_set_cpu(struct sandbox *s, uint32_t cpu_millis)
         log_error("sandbox %s: %s", s->group, e.msg);
 }
 
-/* The runtime has been exec'd: the manager gets its descriptors. */
-static void on_started(struct sandbox *s, struct msg_fds *sockets)
+/* Opens what the manager gets of a sandbox; `sockets` are those that PID 1 sent. */
+static int gather_fds(struct sandbox *s, struct msg_fds *sockets, struct msg_fds *ret, struct err *e)
 {
     const struct cgroups *c = s->all->cgroups;
-    struct proto_created m = {.header = header(s, PROTO_CREATED), .create_ns = clock_now() - s->asked};
     struct cgroup_handles handles;
-    struct msg_fds fds = {.count = 0};
 
-    if (c->ops->open_handles(c, s->group, &handles, &s->failure) < 0) {
+    if (c->ops->open_handles(c, s->group, &handles, e) < 0)
+        return -e->code;
+    *ret = (struct msg_fds){.count = PROTO_FD_API};
+    ret->fd[PROTO_FD_LOG] = take_fd(&s->log);
+    ret->fd[PROTO_FD_PEAK] = handles.peak;
+    ret->fd[PROTO_FD_FREEZER] = handles.freezer;
+    for (unsigned i = 0; i < sockets->count; i++)
+        ret->fd[ret->count++] = take_fd(&sockets->fd[i]);
+    return 0;
+}
+
+static void tell_created(struct sandbox *s, enum proto_kind kind, struct msg_fds *fds)
+{
+    const struct cgroups *c = s->all->cgroups;
+    struct proto_created m = {.header = header(s, kind), .create_ns = clock_now() - s->asked};
+
+    memcpy(m.freeze_text[0], c->ops->freeze_text[0], strlen(c->ops->freeze_text[0]));
+    memcpy(m.freeze_text[1], c->ops->freeze_text[1], strlen(c->ops->freeze_text[1]));
+    tell(s, &m, sizeof(m), fds);
+}
+
+/* PID 1's sockets are there: the runtime has been exec'd, or criu waits to bring it. Nothing of the function runs in an armed
+ * one, so it needs no lease. */
+static void on_sockets(struct sandbox *s, struct msg_fds *sockets)
+{
+    struct msg_fds fds;
+
+    if (gather_fds(s, sockets, &fds, &s->failure) < 0) {
         end(s, PROTO_EXIT_KILLED, "");
         return;
     }
-    set_state(s, SANDBOX_RUNNING);
-    memcpy(m.freeze_text[0], c->ops->freeze_text[0], strlen(c->ops->freeze_text[0]));
-    memcpy(m.freeze_text[1], c->ops->freeze_text[1], strlen(c->ops->freeze_text[1]));
-    fds.fd[PROTO_FD_LOG] = take_fd(&s->log);
-    fds.fd[PROTO_FD_PEAK] = handles.peak;
-    fds.fd[PROTO_FD_FREEZER] = handles.freezer;
-    fds.count = PROTO_FD_API;
-    for (unsigned i = 0; i < sockets->count; i++)
-        fds.fd[fds.count++] = take_fd(&sockets->fd[i]);
-    tell(s, &m, sizeof(m), &fds);
+    set_state(s, s->restores ? SANDBOX_ARMED : SANDBOX_RUNNING);
+    if (s->restores)
+        sandbox_set_lease(s, 0);
+    tell_created(s, s->restores ? PROTO_ARMED : PROTO_CREATED, &fds);
+}
+
+/* criu's answer: the runtime runs, or criu has removed all it had made of it. */
+static void on_restored(struct loop_io *io, UNUSED uint32_t events)
+{
+    struct sandbox *s = container_of(io, struct sandbox, rpc);
+    char log_name[CRIU_LOG_NAME];
+    struct err e = {.code = 0};
+    int rc = criu_receive(io->fd, &e);
+
+    if (s->state != SANDBOX_RESTORING)
+        err_set(&e, EPIPE, "criu has ended");
+    criu_name_log(log_name, s->id);
+    loop_io_remove(s->all->loop, io);
+    if (e.code == 0 && rc == 0) {
+        criu_drop_log(s->all->work, log_name);
+        set_state(s, SANDBOX_RUNNING);
+        tell_created(s, PROTO_CREATED, NULL);
+        return;
+    }
+    criu_explain(s->all->work, log_name, &e);
+    err_wrap(&e, "restore");
+    s->failure = e;
+    end(s, PROTO_EXIT_KILLED, "");
+}
+
+void sandbox_restore(struct sandbox *s, uint32_t lease_ms)
+{
+    char log_name[CRIU_LOG_NAME];
+
+    if (s->state != SANDBOX_ARMED)
+        return;
+    set_state(s, SANDBOX_RESTORING);
+    sandbox_set_lease(s, lease_ms);
+    s->asked = clock_now();
+    criu_name_log(log_name, s->id);
+    if (criu_send_restore(s->rpc.fd, &s->ends, log_name, &s->failure) < 0)
+        end(s, PROTO_EXIT_KILLED, "");
+}
+
+/* criu waits. Its socket comes, and the manager's end of the channel where there is one. */
+static void on_criu(struct sandbox *s, struct msg_fds *fds)
+{
+    s->rpc.fd = take_fd(&fds->fd[0]);
+    s->rpc.on_ready = on_restored;
+    s->channel = fds->count == 2 ? take_fd(&fds->fd[1]) : -1;
+    if (fd_set_nonblock(s->rpc.fd, &s->failure) < 0 || loop_io_add(s->all->loop, &s->rpc, EPOLLIN, &s->failure) < 0)
+        end(s, PROTO_EXIT_KILLED, "");
+}
+
+/* PID 1 has given up its privileges. With a criu that waits, the channel is not among its sockets. */
+static void on_init_started(struct sandbox *s, struct msg_fds *fds)
+{
+    if (s->restores && s->channel >= 0)
+        fds->fd[fds->count++] = take_fd(&s->channel);
+    on_sockets(s, fds);
 }
 
 static void on_failed(struct sandbox *s, const struct init_failed *m)
@@ -257,16 +355,19 @@ static void on_ended(struct sandbox *s, int status)
 /* PID 1 is our own program but lives with the function: what it says is checked as well. */
 static void on_message(struct sandbox *s, const union init_report *m, size_t size, struct msg_fds *fds)
 {
-    unsigned sockets = s->flags & PROTO_WITH_CHANNEL ? 3 : 2;
-    bool starting = s->state == SANDBOX_STARTING;
+    bool channel = s->flags & PROTO_WITH_CHANNEL, starting = s->state == SANDBOX_STARTING;
+    unsigned sockets = channel && !s->restores ? 3 : 2;
 
     if (size == sizeof(m->started) && m->kind == INIT_STARTED && starting && fds->count == sockets)
-        on_started(s, fds);
+        on_init_started(s, fds);
+    else if (size == sizeof(m->started) && m->kind == INIT_ARMED && starting && s->restores && s->rpc.fd < 0 &&
+             fds->count == (channel ? 2 : 1))
+        on_criu(s, fds);
     else if (size == sizeof(m->failed) && m->kind == INIT_FAILED && starting)
         on_failed(s, &m->failed);
     else if (size == sizeof(m->ended) && m->kind == INIT_ENDED)
         on_ended(s, m->ended.wait_status);
-    else if (starting || s->state == SANDBOX_RUNNING)
+    else if (is_alive(s))
         log_error("sandbox %s: unexpected message of %zu bytes from PID 1", s->group, size);
 }
 

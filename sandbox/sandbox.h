@@ -2,6 +2,7 @@
  * Sandboxes, seen from the warden: which there are, and what state each is in.
  *
  *     STARTING --INIT_STARTED--> RUNNING --end, KILL, lease--> ENDING --PID 1 is dead--> REMOVING --no cgroup--> gone
+ *     STARTING --> ARMED --RESTORE--> RESTORING --criu's answer--> RUNNING, where a snapshot is restored
  *         \__________________________failure________________________/
  *
  * The manager hears of it through the link: CREATED on entering RUNNING; EXITED, or FAILED if it never ran, when it is gone.
@@ -17,14 +18,25 @@
 #include "base/proto.h"
 #include "cgroup.h"
 #include "link.h"
+#include "snapshots.h"
 #include "spare.h"
 #include "state.h"
+#include "toolbox.h"
 
 #include "../rootfs/apply.h"
 
 #define SANDBOX_PIDS_MAX 1024
 
-enum sandbox_state { SANDBOX_NEW, SANDBOX_STARTING, SANDBOX_RUNNING, SANDBOX_ENDING, SANDBOX_REMOVING, SANDBOX_STATES };
+enum sandbox_state {
+    SANDBOX_NEW,
+    SANDBOX_STARTING,
+    SANDBOX_ARMED,     /* criu waits in it */
+    SANDBOX_RESTORING, /* criu works */
+    SANDBOX_RUNNING,
+    SANDBOX_ENDING,
+    SANDBOX_REMOVING,
+    SANDBOX_STATES
+};
 
 /* All of them, and what they share. Everything but the last group is set by the owner and only read here. */
 struct sandboxes {
@@ -35,8 +47,11 @@ struct sandboxes {
     const struct buf *filter; /* filter.h */
     struct state_ids ids;
     struct apply_paths paths;
-    int run;  /* rootfs/skeleton.h */
-    int init; /* the fnrun-init program */
+    const struct toolbox *toolbox;
+    int snapshots; /* snapshots.h */
+    int work;      /* where criu leaves its logs: RUN/criu-work */
+    int run;       /* rootfs/skeleton.h */
+    int init;      /* the fnrun-init program */
     uint64_t max;
     void (*on_empty)(void *ctx); /* the last one is gone; may be NULL */
     void *ctx;
@@ -52,9 +67,14 @@ struct sandbox {
     bool disowned; /* its manager is dead: nobody is told */
     uint64_t id;
     uint32_t flags;
+    uid_t uid;
+    bool restores; /* a snapshot, instead of starting anything */
     char group[CGROUP_NAME_MAX];
     int log;                        /* read end, until the manager has it */
     struct loop_io control, pid;    /* socket to fnrun-init; pidfd of PID 1 */
+    struct loop_io rpc;             /* to the criu that waits in it; -1 */
+    struct criu_ends ends;          /* of what is to be restored */
+    int channel;                    /* the manager's end, until it is ARMED; -1 */
     struct loop_timer lease, again; /* again: the next try of ENDING or REMOVING */
     unsigned tries;
     nsec_t asked;
@@ -73,6 +93,9 @@ struct sandbox *sandbox_find(struct sandboxes *all, uint64_t id);
 void sandbox_create(struct sandboxes *all, const struct proto_create *m, const char *strings);
 
 void sandbox_kill(struct sandbox *s);
+
+/* Lets criu restore what the ARMED one was made for. Ignored in any other state. */
+void sandbox_restore(struct sandbox *s, uint32_t lease_ms);
 void sandbox_set_lease(struct sandbox *s, uint32_t lease_ms);
 void sandbox_set_cpu(struct sandbox *s, uint32_t cpu_millis);
 

@@ -58,7 +58,8 @@ static int send_spec(struct sandbox *s, const struct proto_create *m, const char
     const struct sandboxes *all = s->all;
     struct init_spec spec = {.kind = INIT_SPEC,
                              .flags = m->flags,
-                             .uid = all->ids.first_function + m->uid_index,
+                             .uid = s->uid,
+                             .restored = s->restores,
                              .init_uid = all->ids.init_uid,
                              .argc = m->argc,
                              .envc = m->envc,
@@ -73,7 +74,7 @@ static int send_spec(struct sandbox *s, const struct proto_create *m, const char
 }
 
 static int start_child(struct sandbox *s, const struct proto_create *m, const struct cgroup_door *door,
-                       const struct ends *ends, struct err *e)
+                       const struct ends *ends, int images, struct err *e)
 {
     struct sandboxes *all = s->all;
     __attribute__((cleanup(spare_close))) struct spare spare = spares_take(all->spares);
@@ -82,7 +83,8 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
                                    .image_digest = m->image_digest,
                                    .code_digest = m->code_digest,
                                    .runtime_dir = m->runtime_dir,
-                                   .uid = all->ids.first_function + m->uid_index,
+                                   .uid = s->uid,
+                                   .toolbox_digest = s->restores ? all->toolbox->digest : NULL,
                                    .tmp_bytes = m->tmp_bytes};
     struct child child = {.cgroups = all->cgroups,
                           .door = door,
@@ -91,12 +93,25 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
                           .paths = &all->paths,
                           .control = ends->control,
                           .log = ends->log,
-                          .init = all->init};
+                          .init = all->init,
+                          .restores = s->restores,
+                          .arm = {.images = images,
+                                  .work = all->work,
+                                  .log = ends->log,
+                                  .uid = s->uid,
+                                  .with_channel = s->flags & PROTO_WITH_CHANNEL}};
 
     if (skeleton_add_passwd(all->run, request.uid, e) < 0)
         return -e->code;
     plan_make(&plan, &request);
     return child_start(&child, &s->pid.fd, e) < 0 ? -e->code : 0;
+}
+
+static int open_snapshot(struct sandbox *s, const struct proto_create *m, struct err *e)
+{
+    if (toolbox_check(s->all->toolbox, e) < 0)
+        return -e->code;
+    return snapshots_use(s->all->snapshots, m->snapshot, &s->ends, e);
 }
 
 static int make(struct sandbox *s, const struct proto_create *m, const char *strings, struct err *e)
@@ -105,12 +120,16 @@ static int make(struct sandbox *s, const struct proto_create *m, const char *str
     __attribute__((cleanup(ends_close))) struct ends ends = {-1, -1};
     __attribute__((cleanup(cgroup_door_close))) struct cgroup_door door = CGROUP_DOOR_CLOSED;
 
+    auto_fd int images = -1;
+
     if (s->all->count >= s->all->max)
         return err_set(e, EAGAIN, "there are already %" PRIu64 " sandboxes", s->all->count);
+    if (s->restores && (images = open_snapshot(s, m, e)) < 0)
+        return -e->code;
     if (make_control(s, &ends, e) < 0 || make_log(s, &ends, e) < 0 || send_spec(s, m, strings, e) < 0 ||
         cgroup_create(s->all->cgroups, s->group, &limits, &door, e) < 0)
         return -e->code;
-    if (start_child(s, m, &door, &ends, e) < 0) {
+    if (start_child(s, m, &door, &ends, images, e) < 0) {
         struct err ignored;
 
         cgroup_remove(s->all->cgroups, s->group, &ignored);
@@ -141,8 +160,10 @@ void sandbox_create(struct sandboxes *all, const struct proto_create *m, const c
     s->all = all;
     s->id = m->header.sandbox;
     s->flags = m->flags;
+    s->uid = all->ids.first_function + m->uid_index;
+    s->restores = m->snapshot[0] != '\0';
     s->asked = clock_now();
-    s->log = s->control.fd = s->pid.fd = -1;
+    s->log = s->control.fd = s->pid.fd = s->rpc.fd = s->channel = -1;
     list_init(&s->node);
     snprintf(s->group, sizeof(s->group), "%" PRIu64, ++all->serial);
     if (make(s, m, strings, &e) < 0) {

@@ -95,6 +95,7 @@ static int name_paths(struct state *s, const char *path, struct err *e)
     snprintf(s->data, sizeof(s->data), "%s/data", s->path);
     snprintf(s->code, sizeof(s->code), "%s/data/code", s->path);
     snprintf(s->run, sizeof(s->run), "%s/run", s->path);
+    snprintf(s->snapshots, sizeof(s->snapshots), "%s/snapshots", s->path);
     snprintf(s->root, sizeof(s->root), "%s/run/root", s->path);
     s->hash = hash_text(s->path);
     return 0;

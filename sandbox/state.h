@@ -24,7 +24,7 @@ struct state_ids {
 
 struct state {
     char path[PATH_MAX]; /* absolute, without symbolic links, as those below it: */
-    char data[PATH_MAX + 16], run[PATH_MAX + 16], code[PATH_MAX + 16], root[PATH_MAX + 16];
+    char data[PATH_MAX + 16], run[PATH_MAX + 16], code[PATH_MAX + 16], snapshots[PATH_MAX + 16], root[PATH_MAX + 16];
     uint64_t hash; /* of `path`: names the instance */
     struct state_ids ids;
     int lock;

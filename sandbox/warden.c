@@ -29,9 +29,10 @@
 #include "state.h"
 
 /* Mounts and namespaces; lo; ids and bounding sets of children; killing other uids; the manager's private directory and the
- * root of the cgroup file systems, which even root may not write to. */
-static const cap_value_t kept[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SETUID,      CAP_SETGID,
-                                   CAP_SETPCAP,   CAP_KILL,      CAP_DAC_OVERRIDE};
+ * root of the cgroup file systems, which even root may not write to; what criu needs to read and rebuild a process. */
+static const cap_value_t kept[] = {
+    CAP_SYS_ADMIN,  CAP_NET_ADMIN,          CAP_SETUID,    CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_DAC_OVERRIDE,
+    CAP_SYS_PTRACE, CAP_CHECKPOINT_RESTORE, CAP_SYS_CHROOT};
 
 #define MANAGER_ARGV_MAX (OPTIONS_MANAGER_ARGS_MAX + 16)
 
@@ -46,6 +47,7 @@ struct warden {
     struct loop *loop;
     struct cgroups cgroups;
     struct spares spares;
+    struct toolbox toolbox;
     struct buf filter;
     struct sandboxes sandboxes;
     struct manager manager;
@@ -127,6 +129,7 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
         .link = &w->manager.link,
         .cgroups = &w->cgroups,
         .spares = &w->spares,
+        .toolbox = &w->toolbox,
         .filter = &w->filter,
         .ids = w->state.ids,
         .max = w->options.max_sandboxes,
@@ -143,7 +146,13 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
     if (all->init < 0)
         return err_errno(e, "open %s", path);
     all->run = skeleton_make(w->state.run, e);
-    if (all->run < 0 || filter_compile(&w->filter, e) < 0)
+    if (all->run < 0)
+        return -e->code;
+    all->work = openat(all->run, SKELETON_WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (all->work < 0)
+        return err_errno(e, "open " SKELETON_WORK);
+    all->snapshots = snapshots_open(w->state.snapshots, &w->state.ids, e);
+    if (all->snapshots < 0 || filter_compile(&w->filter, e) < 0)
         return -e->code;
     if (w->filter.used > INIT_FILTER_MAX * sizeof(struct sock_filter))
         return err_set(e, E2BIG, "the system call filter has %zu bytes", w->filter.used);
@@ -225,6 +234,7 @@ static int serve(struct warden *w, int listener, struct err *e)
         set_up_manager(w, listener, e) < 0)
         return -e->code;
     spares_init(&w->spares, w->loop);
+    toolbox_open(&w->toolbox, w->loop, w->images, w->state.run);
     return loop_run(w->loop, e);
 }
 
@@ -241,6 +251,7 @@ static int run(struct warden *w, struct err *e)
         return -e->code;
     rc = serve(w, listener, e);
     spares_close(&w->spares);
+    toolbox_close(&w->toolbox);
     cgroups_close(&w->cgroups);
     return rc;
 }

@@ -13,8 +13,9 @@ struct bench_plan {
     struct request request;
     size_t count;
     size_t warm_up;     /* requests before the measured ones: they open the connections and warm the instances */
+    long pause_ms;      /* between two requests, with one at a time */
     size_t concurrency; /* requests under way at a time, each on its own connection */
-    bool must_be_cold;  /* an answer of a warm instance is an error */
+    const char *start;  /* "cold" or "restored": an answer of another start is an error; NULL: any */
 };
 
 struct bench_sample {

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "cli.h"
@@ -31,20 +32,19 @@ static void note_error(struct bench_result *r, const char *text)
 }
 
 /* NULL for a good answer, otherwise what is wrong with it. */
-static const char *find_fault(const struct bench_plan *p, const struct client *c, bool cold)
+static const char *find_fault(const struct bench_plan *p, const struct client *c, const char *start)
 {
     if (c->status / 100 != 2 || client_header(c, "X-Amz-Function-Error"))
         return c->body.used > 0 ? c->body.data : "the server answered with an error";
-    if (p->must_be_cold && !cold)
-        return "the server gave a warm instance where a cold one was asked for";
+    if (p->start && strcmp(start, p->start) != 0)
+        return "the server started it in another way than was asked for";
     return NULL;
 }
 
 static void take_answer(struct bench *b, const struct client *c, nsec_t total)
 {
     const char *start = client_header(c, "X-Fnrun-Start");
-    bool cold = start && strcmp(start, "cold") == 0;
-    const char *fault = find_fault(b->plan, c, cold);
+    const char *fault = find_fault(b->plan, c, start ? start : "");
     struct bench_result *r = b->result;
 
     b->ended++;
@@ -54,7 +54,7 @@ static void take_answer(struct bench *b, const struct client *c, nsec_t total)
         note_error(r, fault);
         return;
     }
-    r->colds += cold;
+    r->colds += start && strcmp(start, "warm") != 0;
     r->samples[r->count++] = (struct bench_sample){.total = total,
                                                    .create = client_header_number(c, "X-Fnrun-Create-Ns", 0),
                                                    .init = client_header_number(c, "X-Fnrun-Init-Ns", 0)};
@@ -66,8 +66,11 @@ static int run_one_by_one(struct bench *b, struct err *e)
     struct client *c = b->clients[0];
 
     while (b->ended < b->target) {
-        nsec_t begun = clock_now();
+        nsec_t begun;
 
+        if (b->plan->pause_ms && b->ended > 0)
+            usleep((useconds_t)b->plan->pause_ms * 1000);
+        begun = clock_now();
         if (client_perform(c, e) < 0)
             return -e->code;
         take_answer(b, c, clock_now() - begun);

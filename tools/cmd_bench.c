@@ -5,17 +5,20 @@
 #include "api.h"
 #include "bench.h"
 
-enum mode { COLD, WARM, PING };
+enum mode { COLD, RESTORE, WARM, PING };
 
-static const char *const mode_names[] = {"cold", "warm", "ping"};
-static const long default_counts[] = {20, 1000, 1000};
+static const char *const mode_names[] = {"cold", "restore", "warm", "ping"};
+static const long default_counts[] = {20, 100, 1000, 1000};
+
+/* What the server calls them. */
+static const char *const starts[] = {"cold", "restored", NULL, NULL};
 
 #define WARM_UP_LEAST 20
 
 struct run {
     struct cli *c;
     enum mode mode;
-    long count, concurrency;
+    long count, concurrency, pause_ms;
     struct buf payload, path;
     struct bench_result result, constant; /* `constant`: beside a warm run only */
 };
@@ -86,8 +89,8 @@ static int print_text(const struct run *b, struct err *e)
            b->mode == PING ? "" : ", ", mode_names[b->mode], b->count, b->concurrency);
     printf("  %-16s %9s %9s %9s %9s %9s\n", "milliseconds", "min", "p50", "p90", "p99", "max");
     if (print_row(b->mode == PING ? "constant" : mode_names[b->mode], r, TOTAL, &all, e) < 0 ||
-        (b->mode == COLD &&
-         (print_row("- make sandbox", r, CREATE, &part, e) < 0 || print_row("- run init", r, INIT, &part, e) < 0)) ||
+        (b->mode == COLD && print_row("- make sandbox", r, CREATE, &part, e) < 0) ||
+        (starts[b->mode] && print_row(b->mode == COLD ? "- run init" : "- restore", r, INIT, &part, e) < 0) ||
         print_row("constant", &b->constant, TOTAL, &constant, e) < 0)
         return -e->code;
     if (constant.count > 0 && all.count > 0)
@@ -151,7 +154,7 @@ static int print_json(const struct run *b, struct err *e)
     cJSON_AddNumberToObject(json, "concurrency", (double)b->concurrency);
     if (add_result(json, &b->result, &all, e) < 0)
         return -e->code;
-    if (b->mode == COLD &&
+    if (starts[b->mode] &&
         (add_field(json, &b->result, CREATE, &part, e) < 0 || add_field(json, &b->result, INIT, &part, e) < 0))
         return -e->code;
     if (b->mode == WARM) {
@@ -171,8 +174,11 @@ static int measure(struct run *b, const struct request *request, struct bench_re
                            .request = *request,
                            .count = (size_t)b->count,
                            .concurrency = each,
-                           .must_be_cold = b->mode == COLD,
-                           .warm_up = b->mode == COLD ? each : MAX(2 * each, (size_t)WARM_UP_LEAST)};
+                           .start = starts[b->mode],
+                           .pause_ms = b->pause_ms,
+                           .warm_up = b->mode == RESTORE ? 0
+                                      : b->mode == COLD  ? each
+                                                         : MAX(2 * each, (size_t)WARM_UP_LEAST)};
     int rc = bench_run(&p, ret, e);
 
     if (rc == -CLIENT_UNREACHABLE)
@@ -182,9 +188,9 @@ static int measure(struct run *b, const struct request *request, struct bench_re
 
 static int run(struct run *b, struct err *e)
 {
-    static const char *const ask_cold[] = {"X-Fnrun-Start: cold", NULL};
+    static const char *const ask[][2] = {{"X-Fnrun-Start: cold", NULL}, {"X-Fnrun-Start: restored", NULL}};
     const struct request ping = {.method = "GET", .path = "/_fnrun/ping"};
-    struct request invoke = {.method = "POST", .service = "lambda", .headers = b->mode == COLD ? ask_cold : NULL};
+    struct request invoke = {.method = "POST", .service = "lambda", .headers = starts[b->mode] ? ask[b->mode] : NULL};
 
     if (b->mode == PING)
         return measure(b, &ping, &b->result, e);
@@ -214,6 +220,9 @@ static int read_options(struct run *b, struct err *e)
     if (b->mode != PING && b->c->operand_count == 0)
         return cli_usage(b->c, e, "NAME is missing");
     if (cli_number(b->c, OPT_bench_count, 1, 10000000, default_counts[i], &b->count, e) < 0)
+        return -e->code;
+    /* A restored start is what it is when a sandbox is armed for it, which takes a few milliseconds after the last one. */
+    if (cli_number(b->c, OPT_bench_pause, 0, 60000, b->mode == RESTORE ? 50 : 0, &b->pause_ms, e) < 0)
         return -e->code;
     return cli_number(b->c, OPT_bench_concurrency, 1, 1000, 1, &b->concurrency, e);
 }

@@ -47,6 +47,20 @@ function setTrace(trace) {
   else delete process.env._X_AMZN_TRACE_ID;
 }
 
+// The process is about to be dumped, or has just been restored.
+async function change(isSnapshot, head) {
+  initialised = false;
+  try {
+    const snapshot = require('./snapshot.js');
+    if (isSnapshot) await snapshot.prepare();
+    else await snapshot.resume(head);
+  } catch (error) {
+    fail('Uncaught Exception', error, EXIT_INIT_FAILED);
+  }
+  initialised = true;
+  channel.sendReady();
+}
+
 async function main() {
   channel.open(Number(process.env._FNRUN_CHANNEL_FD));
   delete process.env._FNRUN_CHANNEL_FD;
@@ -60,12 +74,13 @@ async function main() {
     fail('Uncaught Exception', error, EXIT_INIT_FAILED);
   }
   initialised = true;
-  channel.listen((head, body) => {
+  const invoke = (head, body) => {
     logs.setRequestId(head.id);
     setTrace(head.trace);
     invocation = new Invocation(head);
     invocation.run(handler, body);
-  });
+  };
+  channel.listen(invoke, change);
 }
 
 main();

@@ -10,6 +10,8 @@ const READY = 1;
 const RESPONSE = 2;
 const ERROR = 3;
 const INIT_ERROR = 4;
+const INVOKE = 16;
+const SNAPSHOT = 17;
 
 const HEADER_BYTES = 12;
 const READ_BYTES = 65536;
@@ -17,6 +19,7 @@ const READ_BYTES = 65536;
 let fd;
 let socket;
 let onInvoke;
+let onChange;
 
 // What has arrived of the next frame: `filled` bytes of `frame`, which has the frame's size once the header is in.
 let frame = Buffer.allocUnsafe(HEADER_BYTES);
@@ -36,9 +39,15 @@ function leave() {
   process.exit(0);
 }
 
-// Says that init is done, and calls callback(head, body) for each invocation from now on.
-function listen(callback) {
-  onInvoke = callback;
+// Says that init is done. From now on calls invoke(head, body) for each invocation, and change(isSnapshot, head) when the
+// process is about to be dumped or has been restored; sendReady answers that.
+function listen(invoke, change) {
+  onInvoke = invoke;
+  onChange = change;
+  sendReady();
+}
+
+function sendReady() {
   finish(READY, {}, '');
 }
 
@@ -115,8 +124,13 @@ function take(whole) {
   const bodyStart = HEADER_BYTES + whole.readUInt32LE(4);
   const head = JSON.parse(whole.utf8Slice(HEADER_BYTES, bodyStart));
   const body = whole.utf8Slice(bodyStart, whole.length);
+  const kind = whole.readUInt32LE(0);
+  if (kind !== INVOKE) {
+    onChange(kind === SNAPSHOT, head);
+    return;
+  }
   socket.unref();
   onInvoke(head, body);
 }
 
-module.exports = { open, listen, sendResponse, sendError, sendInitError };
+module.exports = { open, listen, sendReady, sendResponse, sendError, sendInitError };

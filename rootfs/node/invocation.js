@@ -11,7 +11,10 @@ const FUNCTION = {
   functionName: env.AWS_LAMBDA_FUNCTION_NAME,
   memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
   logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
-  logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+  // A restored process has another one than it was started with.
+  get logStreamName() {
+    return env.AWS_LAMBDA_LOG_STREAM_NAME;
+  },
 };
 
 function parseIfSet(text) {

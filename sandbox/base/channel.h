@@ -18,6 +18,9 @@
  *   FRAME_INVOKE      {"id","deadline_ms","arn","trace"[,"client_context","identity"]}   body: the event
  *       deadline_ms: milliseconds since the epoch (number); client_context, identity: JSON text as string
  *
+ *   FRAME_SNAPSHOT    {}    "you will be dumped now": the bootstrap runs its hooks, gives memory back and answers READY
+ *   FRAME_RESTORE     {"env": {NAME: VALUE, ...}}   after a restore: the bootstrap sets these, reseeds, runs its hooks and answers READY
+ *
  * The manager trusts nothing here: the peer is the function's own process.
  */
 #ifndef FNRUN_CHANNEL_H
@@ -34,6 +37,8 @@ enum frame_kind {
     FRAME_ERROR = 3,
     FRAME_INIT_ERROR = 4,
     FRAME_INVOKE = 16,
+    FRAME_SNAPSHOT = 17,
+    FRAME_RESTORE = 18,
 };
 
 struct frame_header {

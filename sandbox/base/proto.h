@@ -8,6 +8,8 @@
  *
  * A sandbox is named by an id that the manager chooses and never uses twice in its life. Its life on the wire:
  *     CREATE -> CREATED (the runtime has been exec'd) or FAILED -> ... -> EXITED (all is gone: processes, cgroup)
+ * and with a snapshot, where nothing of the function runs until RESTORE:
+ *     CREATE -> ARMED -> RESTORE -> CREATED (the runtime has been restored) or FAILED -> ... -> EXITED
  * After CREATED the manager may send KILL, LEASE and CPU any number of times; for an id that is already gone they
  * are ignored (EXITED was under way). FAILED and EXITED end the id.
  */
@@ -16,28 +18,23 @@
 
 #include <stdint.h>
 
-#define PROTO_VERSION 1
+#include "proto_limits.h"
 
-/* Descriptors of fnrund at its start, passed by the warden. */
-#define PROTO_WARDEN_FD 3 /* the SEQPACKET socket */
-#define PROTO_LISTEN_FD 4 /* the API's listening TCP socket */
-
-#define PROTO_NAME_MAX 64       /* an image's or a bootstrap's name, with its NUL */
-#define PROTO_IMAGE_DIGEST 17   /* 16 hex digits and a NUL */
-#define PROTO_CODE_DIGEST 65    /* 64 hex digits and a NUL */
-#define PROTO_STRINGS_MAX 32768 /* argv and environment together, bytes */
-#define PROTO_ARGV_MAX 16
-#define PROTO_ENV_MAX 640                               /* the 4 KB of a configuration hold 511 at most, and ours */
-#define PROTO_LEASE_MAX_MS (15 * 60 * 1000 + 15 * 1000) /* 15 minutes of function, 10 s of init, 5 s of slack */
+#define PROTO_VERSION 2
 
 enum proto_kind {
     PROTO_CREATE = 1, /* manager -> warden: struct proto_create, then the strings */
     PROTO_KILL,       /* manager -> warden: struct proto_header */
-    PROTO_LEASE,      /* manager -> warden: struct proto_lease */
-    PROTO_CPU,        /* manager -> warden: struct proto_cpu */
+    PROTO_LEASE,      /* manager -> warden: struct proto_number */
+    PROTO_CPU,        /* manager -> warden: struct proto_number */
+    PROTO_RESTORE,    /* manager -> warden: struct proto_number; what is ARMED runs from here on */
+    PROTO_DUMP,       /* manager -> warden: struct proto_dump */
+    PROTO_DROP,       /* manager -> warden: struct proto_dump, sandbox 0: removes that snapshot */
     PROTO_CREATED,    /* warden -> manager: struct proto_created with descriptors, see below */
     PROTO_FAILED,     /* warden -> manager: struct proto_failed */
     PROTO_EXITED,     /* warden -> manager: struct proto_exited */
+    PROTO_ARMED,      /* warden -> manager: struct proto_created with descriptors; the later CREATED has none */
+    PROTO_DUMPED,     /* warden -> manager: struct proto_failed; code 0: the snapshot is there */
 };
 
 struct proto_header {
@@ -63,33 +60,36 @@ struct proto_create {
     uint32_t cpu_millis;                 /* CPU time per second of wall time, in ms; 1000 is one CPU */
     uint32_t lease_ms;                   /* kill after this, unless a LEASE moves it; 1..PROTO_LEASE_MAX_MS */
     uint32_t argc, envc;
-    uint32_t strings_bytes; /* argc + envc strings follow, each with its NUL */
+    char snapshot[PROTO_SNAPSHOT_ID]; /* restore this one instead of starting argv; "": none */
+    uint32_t strings_bytes;           /* argc + envc strings follow, each with its NUL */
 };
 
-struct proto_lease {
+/* LEASE, RESTORE: kill after so many ms from now, unless a LEASE moves it; 0: never (idle: nothing runs on anybody's behalf).
+ * CPU: CPU time per second of wall time, in ms. */
+struct proto_number {
     struct proto_header header;
-    uint32_t lease_ms; /* from now; 0: none (the sandbox is idle: nothing runs on anybody's behalf) */
+    uint32_t value;
 };
 
-struct proto_cpu {
+/* Dumps the runtime of a sandbox, which runs on, as snapshot `id`; one of that id that is there is replaced. */
+struct proto_dump {
     struct proto_header header;
-    uint32_t cpu_millis;
+    char id[PROTO_SNAPSHOT_ID];
 };
 
-/*
- * Descriptors that come with CREATED, in this order, all the manager's to close:
- *   log     read end of the pipe behind the runtime's stdout and stderr
- *   peak    read-only memory peak of the sandbox: pread at 0 gives bytes as decimal text
- *   freezer write proto_created.freeze_text[1] to freeze, [0] to thaw, at offset 0
- *   api     listening TCP socket on 127.0.0.1:9001 inside the sandbox (the Runtime API)
- *   aws     listening TCP socket on 127.0.0.1:9002 inside the sandbox (the function's AWS endpoint)
- *   channel the manager's end of the channel; only with PROTO_WITH_CHANNEL
- */
-enum proto_created_fd { PROTO_FD_LOG, PROTO_FD_PEAK, PROTO_FD_FREEZER, PROTO_FD_API, PROTO_FD_AWS, PROTO_FD_CHANNEL };
+/* Descriptors that come with CREATED, or ARMED, in this order; all the manager's to close. */
+enum proto_created_fd {
+    PROTO_FD_LOG,     /* read end of the pipe behind the runtime's stdout and stderr */
+    PROTO_FD_PEAK,    /* memory peak of the sandbox: pread at 0 gives bytes as decimal text */
+    PROTO_FD_FREEZER, /* pwrite proto_created.freeze_text[1] at 0 to freeze, [0] to thaw */
+    PROTO_FD_API,     /* listening TCP socket on 127.0.0.1:9001 inside the sandbox: the Runtime API */
+    PROTO_FD_AWS,     /* the same on 127.0.0.1:9002: the function's AWS endpoint */
+    PROTO_FD_CHANNEL, /* the manager's end of the channel; only with PROTO_WITH_CHANNEL */
+};
 
 struct proto_created {
     struct proto_header header;
-    int64_t create_ns;      /* from receiving CREATE to the runtime's exec */
+    int64_t create_ns;      /* from CREATE to the runtime's exec, or until criu waits; from RESTORE to criu's end */
     char freeze_text[2][8]; /* "0","1" on cgroup v2; "THAWED","FROZEN" on v1 */
 };
 

@@ -92,7 +92,7 @@ def test_help_names_every_command_and_exit_code():
     (["invoke"], "NAME is missing"),
     (["invoke", "f", "-p"], "-p needs an argument"),
     (["logs", "f", "--tail", "x"], "--tail takes a number"),
-    (["bench", "f", "--mode", "hot"], "--mode takes cold|warm|ping, not hot"),
+    (["bench", "f", "--mode", "hot"], "--mode takes cold|restore|warm|ping, not hot"),
     (["bench"], "NAME is missing"),
     (["--dump-completion", "fish"], "not for fish"),
 ])
@@ -478,7 +478,7 @@ def test_completion(fnrun, echo, folder):
     assert complete(["de"], env, here) == ["deploy"]
     assert "bench" in complete([""], env, here)
     assert complete(["bench", "--mo"], env, here) == ["--mode"]
-    assert complete(["bench", "--mode", ""], env, here) == ["cold", "warm", "ping"]
+    assert complete(["bench", "--mode", ""], env, here) == ["cold", "restore", "warm", "ping"]
     assert complete(["invoke", "cli-e"], env, here) == ["cli-echo"]
     assert complete(["deploy", "ev"], env, here) == ["event.json"]
     assert complete(["image", "b"], env, here) == ["build"]

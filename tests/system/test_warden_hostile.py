@@ -10,7 +10,8 @@ import time
 import pytest
 
 from instance import wait_until
-from warden import CPU, FAILED, LEASE, Warden, create_message, kill_message, number_message
+from warden import (CPU, DROP, DUMP, FAILED, LEASE, RESTORE, Warden, create_message, dump_message, kill_message,
+                    number_message)
 
 GOOD = create_message(1000, ["/bin/probe", "sleep"], ["A=1"])
 
@@ -25,15 +26,18 @@ BAD = {
              ("CREATE of 100 bytes", GOOD[:100]), ("CREATE of", GOOD[:-1]), ("CREATE of", GOOD + b"\0"),
              ("KILL of 17 bytes", kill_message(1) + b"\0"), ("LEASE of 16 bytes", number_message(LEASE, 1, 1)[:16]),
              ("CPU of 16 bytes", number_message(CPU, 1, 1)[:16]), ("", b"x" * 60000)],
-    "kind": [("protocol version 2", b"\2" + GOOD[1:])] + [
+    "kind": [("protocol version 1", b"\1" + GOOD[1:])] + [
         (f"message of kind {kind}", GOOD[:4] + struct.pack("=I", kind) + GOOD[8:])
-        for kind in (0, 5, 6, 7, 8, 2**32 - 1)],
+        for kind in (0, 8, 9, 10, 11, 12, 13, 2**32 - 1)],
     "image": [("image name or digest", good_but(image=name))
               for name in ("../x", "a/b", "..", "", ".x", b"x" * 64, "a b")] + [
         ("image name or digest", good_but(image_digest=digest)) for digest in ("0123456789ABCDEF", "0123", "")],
     "code and runtime": [("code digest", good_but(code_digest=digest))
                          for digest in ("../" + "0" * 61, "", "0" * 63)] + [
         ("runtime directory", good_but(runtime_dir=name)) for name in ("../../etc", ".hidden", "a/b", b"x" * 64)],
+    "snapshot": [("snapshot id", good_but(snapshot=name)) for name in ("../x", "0" * 31, "F" * 32, b"0" * 33)] + [
+        ("snapshot id", dump_message(kind, 1, name)) for kind in (DUMP, DROP) for name in (b"", b"../" + b"0" * 29)] + [
+        ("DUMP or DROP of 16 bytes", dump_message(DUMP, 1, b"")[:16]), ("lease of", number_message(RESTORE, 1, 2**32 - 1))],
     "numbers": [("flags 0x2", good_but(flags=2)), ("uid index 65000", good_but(uid_index=65000)),
                 ("uid index 4294967295", good_but(uid_index=2**32 - 1))] + [
         ("memory, tmp, cpu or lease out of range", good_but(**{field: value})) for field, value in (

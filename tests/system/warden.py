@@ -17,7 +17,8 @@ from pathlib import Path
 
 from instance import BUILD, ROOT, links, processes, wait_until
 
-CREATE, KILL, LEASE, CPU, CREATED, FAILED, EXITED = range(1, 8)
+VERSION = 2
+CREATE, KILL, LEASE, CPU, RESTORE, DUMP, DROP, CREATED, FAILED, EXITED, ARMED, DUMPED = range(1, 13)
 STATUS, SIGNAL, KILLED, EXPIRED = range(1, 5)
 WITH_CHANNEL = 1
 IMAGE, IMAGE_DIGEST, CODE_DIGEST, RUNTIME = "probe", "0123456789abcdef", "c0de" * 16, "plain"
@@ -38,7 +39,7 @@ class Create(ctypes.Structure):
     _fields_ = [("header", Header), ("flags", c_uint32), ("uid_index", c_uint32), ("image", c_char * 64),
                 ("image_digest", c_char * 17), ("code_digest", c_char * 65), ("runtime_dir", c_char * 64),
                 ("memory_bytes", c_uint64), ("tmp_bytes", c_uint64), ("cpu_millis", c_uint32), ("lease_ms", c_uint32),
-                ("argc", c_uint32), ("envc", c_uint32), ("strings_bytes", c_uint32)]
+                ("argc", c_uint32), ("envc", c_uint32), ("snapshot", c_char * 33), ("strings_bytes", c_uint32)]
 
 
 class Created(ctypes.Structure):
@@ -64,21 +65,26 @@ def is_readable(fd, seconds):
 
 
 def kill_message(sandbox):
-    return struct.pack("=IIQ", 1, KILL, sandbox)
+    return struct.pack("=IIQ", VERSION, KILL, sandbox)
+
+
+def dump_message(kind, sandbox, snapshot):
+    """DUMP or DROP."""
+    return struct.pack("=IIQ33s7x", VERSION, kind, sandbox, snapshot)
 
 
 def number_message(kind, sandbox, number):
-    """LEASE and CPU look alike: one number, then padding."""
-    return struct.pack("=IIQII", 1, kind, sandbox, number, 0)
+    """LEASE, CPU and RESTORE look alike: one number, then padding."""
+    return struct.pack("=IIQII", VERSION, kind, sandbox, number, 0)
 
 
 def create_message(sandbox, argv, env=(), **fields):
     strings = b"".join(s.encode() + b"\0" for s in [*argv, *env])
     known = {"flags": 0, "uid_index": 0, "image": IMAGE, "image_digest": IMAGE_DIGEST, "code_digest": CODE_DIGEST,
              "runtime_dir": RUNTIME, "memory_bytes": 128 * MB, "tmp_bytes": 64 * MB, "cpu_millis": 1000,
-             "lease_ms": 60_000, "argc": len(argv), "envc": len(env), "strings_bytes": len(strings)} | fields
+             "lease_ms": 60_000, "argc": len(argv), "envc": len(env), "snapshot": "", "strings_bytes": len(strings)} | fields
     known = {k: v.encode() if isinstance(v, str) else v for k, v in known.items()}
-    return bytes(Create(header=Header(1, CREATE, sandbox), **known)) + strings
+    return bytes(Create(header=Header(VERSION, CREATE, sandbox), **known)) + strings
 
 
 class Sandbox:

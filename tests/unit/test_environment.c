@@ -36,7 +36,7 @@ static struct built build(const struct runtime *runtime, const char *variables)
     cJSON *tree = cJSON_Parse(variables);
 
     f.environment = tree;
-    b.rc = environment_build(&m, &f, "stream", &b.strings, &b.argc, &b.envc, &b.e);
+    b.rc = environment_build(&m, &f, "stream", "on-demand", &b.strings, &b.argc, &b.envc, &b.e);
     cJSON_Delete(tree);
     return b;
 }

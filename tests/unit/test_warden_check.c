@@ -71,14 +71,14 @@ static int check_create(void)
 TEST(good_messages_pass)
 {
     struct proto_header kill = {PROTO_VERSION, PROTO_KILL, 1};
-    struct proto_lease lease = {{PROTO_VERSION, PROTO_LEASE, 1}, PROTO_LEASE_MAX_MS};
-    struct proto_cpu cpu = {{PROTO_VERSION, PROTO_CPU, 1}, 1};
+    struct proto_number lease = {{PROTO_VERSION, PROTO_LEASE, 1}, PROTO_LEASE_MAX_MS};
+    struct proto_number cpu = {{PROTO_VERSION, PROTO_CPU, 1}, 1};
 
     _Static_assert(offsetof(struct message, strings) == sizeof(struct proto_create), "no gap before the strings");
     GOOD((void)0);
     CHECK_INT(check_bytes(&kill, sizeof(kill), 0), 0);
     CHECK_INT(check_bytes(&lease, sizeof(lease), 0), 0);
-    lease.lease_ms = 0;
+    lease.value = 0;
     CHECK_INT(check_bytes(&lease, sizeof(lease), 0), 0);
     CHECK_INT(check_bytes(&cpu, sizeof(cpu), 0), 0);
 }
@@ -94,8 +94,8 @@ TEST(every_other_size_is_refused)
             check_note(false, __FILE__, __LINE__, "CREATE of %zu bytes", size);
     for (uint32_t kind = PROTO_KILL; kind <= PROTO_CPU; kind++)
         for (size_t size = 0; size < 64; size++) {
-            struct proto_cpu cpu[3] = {{{PROTO_VERSION, kind, 1}, 1}};
-            size_t good = kind == PROTO_KILL ? sizeof(struct proto_header) : sizeof(struct proto_cpu);
+            struct proto_number cpu[3] = {{{PROTO_VERSION, kind, 1}, 1}};
+            size_t good = kind == PROTO_KILL ? sizeof(struct proto_header) : sizeof(struct proto_number);
 
             if ((check_bytes(cpu, size, 0) == 0) != (size == good))
                 check_note(false, __FILE__, __LINE__, "kind %u of %zu bytes", kind, size);

@@ -24,7 +24,7 @@ TEST(defaults)
     CHECK_INT(PARSE("--state", "/s"), 0);
     CHECK_STR(options.state, "/s");
     CHECK_STR(options.listen, "127.0.0.1:4566");
-    CHECK_INT(options.max_sandboxes, 1000);
+    CHECK_INT(options.max_sandboxes, 1100);
     CHECK_INT(options.uid_base, 0);
     CHECK(!options.libexec && !options.user && !options.verbose && !options.help);
 }

@@ -6,6 +6,7 @@ from _struct import Struct
 from _fnrun import codec
 
 READY, RESPONSE, ERROR, INIT_ERROR = 1, 2, 3, 4
+INVOKE, SNAPSHOT, RESTORE = 16, 17, 18
 
 _HEADER = Struct("<III")
 _READ_BYTES = 65536
@@ -20,21 +21,30 @@ def open_channel(fd):
 
 
 def receive():
-    """The next invocation: its head as a dict, its body as bytes."""
+    """The next frame: its kind, its head as a dict, its body as bytes."""
     data = _read(_READ_BYTES)
     while len(data) < _HEADER.size:
         data += _read(_READ_BYTES)
     _, head_bytes, body_bytes = _HEADER.unpack_from(data)
-    body_start = _HEADER.size + head_bytes
-    missing = body_start + body_bytes - len(data)
+    missing = _HEADER.size + head_bytes + body_bytes - len(data)
     if missing:
         data = _complete(data, missing)
-    return codec.parse(data[_HEADER.size : body_start]), data[body_start:]
+    return unpack(data)
+
+
+def unpack(data):
+    kind, head_bytes, _ = _HEADER.unpack_from(data)
+    body_start = _HEADER.size + head_bytes
+    return kind, codec.parse(data[_HEADER.size : body_start]), data[body_start:]
+
+
+def pack(kind, head, body):
+    return b"".join((_HEADER.pack(kind, len(head), len(body)), head, body))
 
 
 def send(kind, head, body=b""):
     """Sends one frame; `head` and `body` are bytes."""
-    frame = b"".join((_HEADER.pack(kind, len(head), len(body)), head, body))
+    frame = pack(kind, head, body)
     try:
         sent = os.write(_fd, frame)
         if sent < len(frame):

@@ -6,7 +6,6 @@ import time
 
 _env = os.environ.get
 _LOG_GROUP = _env("AWS_LAMBDA_LOG_GROUP_NAME")
-_LOG_STREAM = _env("AWS_LAMBDA_LOG_STREAM_NAME")
 _NAME = _env("AWS_LAMBDA_FUNCTION_NAME")
 _MEMORY = _env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
 _VERSION = _env("AWS_LAMBDA_FUNCTION_VERSION")
@@ -62,7 +61,7 @@ class LambdaContext:
     def __init__(self, head, client_context, identity):
         self.aws_request_id = head["id"]
         self.log_group_name = _LOG_GROUP
-        self.log_stream_name = _LOG_STREAM
+        self.log_stream_name = _env("AWS_LAMBDA_LOG_STREAM_NAME")
         self.function_name = _NAME
         self.memory_limit_in_mb = _MEMORY
         self.function_version = _VERSION

@@ -41,9 +41,17 @@ class LoggingHook:
 
 
 def _init():
-    try:
+    def load():
         handler.prepare_path(os.environ["LAMBDA_TASK_ROOT"])
-        function = handler.load(os.environ["_HANDLER"])
+        return handler.load(os.environ["_HANDLER"])
+
+    return _get_ready(load)
+
+
+def _get_ready(step):
+    """Runs a step of the life before the first invocation and says READY, or why not. Returns what the step did."""
+    try:
+        result = step()
     except Exception as error:
         kind, head, body = channel.INIT_ERROR, *_failure(error, {})
         _flush()
@@ -52,17 +60,27 @@ def _init():
         os._exit(1)
     _flush()
     channel.send(channel.READY, b"{}")
-    return function
+    return result
 
 
 def _serve(function):
     global request_id
     while True:
-        head, event = channel.receive()
+        kind, head, event = channel.receive()
+        if kind != channel.INVOKE:
+            _change(kind, head)
+            continue
         request_id = head["id"]
         frame = _answer(function, head, event)
         _flush()
         channel.send(*frame)
+
+
+def _change(kind, head):
+    """The process is about to be dumped, or has just been restored."""
+    from _fnrun import snapshot
+
+    _get_ready(snapshot.prepare if kind == channel.SNAPSHOT else lambda: snapshot.resume(head))
 
 
 def _answer(function, head, event):

@@ -1,0 +1,58 @@
+/*
+ * The snapshot of one function revision: how it comes to be, and the armed sandboxes that wait to be restored from it.
+ *
+ *     NONE --first start--> MAKING --dumped--> READY --restore failed--> NONE (or UNUSABLE, when that happens again and again)
+ *                                \--can't be--> UNUSABLE
+ *
+ * It is made by an instance of its own, off everybody's path: init, before-snapshot hooks, dump, end. Its id is a hash of all
+ * that it depends on (code, configuration, image, bootstrap, kernel, processor, criu, fnrun), so that a snapshot of anything
+ * else is never found. The warden keeps the files; what this knows is in memory, and read back from the disk at a start.
+ */
+#ifndef FNRUN_SNAPSHOT_H
+#define FNRUN_SNAPSHOT_H
+
+#include "instance.h"
+
+enum snapshot_state { SNAPSHOT_NONE, SNAPSHOT_MAKING, SNAPSHOT_READY, SNAPSHOT_UNUSABLE };
+
+struct snapshot {
+    struct manager *m;
+    struct function *f; /* whose pool has this; no reference of its own */
+    enum snapshot_state state;
+    char id[PROTO_SNAPSHOT_ID];
+    char reason[300]; /* of UNUSABLE */
+    unsigned failures;
+    struct instance *maker;
+    struct list_node armed; /* struct instance.link: CREATING or ARMED */
+    unsigned armed_count;
+    nsec_t not_before; /* nothing is armed until then */
+    struct loop_timer refill;
+    /* An armed sandbox is ready or gone: the invoker looks whether somebody waits for it. */
+    void (*on_change)(struct snapshot *s);
+};
+
+/* Looks whether there is one already. m, f and on_change are set by the caller. */
+void snapshot_open(struct snapshot *s);
+
+/* The function has just started cold, and well: makes a snapshot if there is none. */
+void snapshot_make(struct snapshot *s);
+
+/* Ends the maker and what is armed: the revision is retired, or the pool goes away. */
+void snapshot_close(struct snapshot *s);
+
+/* Takes an armed sandbox out of the list, NULL if none is ready; the caller sets its events and restores it. */
+struct instance *snapshot_take(struct snapshot *s);
+
+/* Will snapshot_take have one soon? Starts to arm one if there is none. */
+bool snapshot_will_have(struct snapshot *s);
+
+/* Arms the next one when the present rush is over. */
+void snapshot_refill(struct snapshot *s);
+
+/* Adds state, id, size in bytes, armed sandboxes and, where it is unusable, the reason. */
+void snapshot_describe(const struct snapshot *s, cJSON *out);
+
+/* A restore has failed: the snapshot is thrown away. */
+void snapshot_failed(struct snapshot *s, const char *why);
+
+#endif

@@ -1,0 +1,13 @@
+/*
+ * Dumping the runtime of a running sandbox: a forked child enters the sandbox's namespaces, starts criu there and lets it write
+ * the snapshot. The child is synchronous; the warden hears of its end through a socket.
+ */
+#ifndef FNRUN_DUMP_H
+#define FNRUN_DUMP_H
+
+#include "sandbox.h"
+
+/* Starts a dump of `s` as snapshot `id`. The link gets DUMPED in any case, later or at once. */
+void dump_start(struct sandbox *s, const char *id);
+
+#endif

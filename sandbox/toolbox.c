@@ -1,0 +1,154 @@
+#include "toolbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mount.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../rootfs/plan.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "criu.h"
+
+#define LIBRARIES "/usr/lib/x86_64-linux-gnu"
+#define LOADER LIBRARIES "/ld-linux-x86-64.so.2"
+
+/* Runs the criu of the toolbox at `top`. The image is of another Debian than this machine, so it brings its loader. */
+static int exec_criu(const char *top, char *verb, char *argument, struct err *e)
+{
+    char loader[PATH_MAX], libraries[PATH_MAX], criu[PATH_MAX];
+    char *argv[] = {loader, "--library-path", libraries, criu, verb, argument, NULL};
+    /* All symbols now: what is bound later would be bound while somebody waits for a restore. */
+    char *env[] = {"LD_BIND_NOW=1", "PATH=/usr/sbin:/usr/bin", NULL};
+
+    snprintf(loader, sizeof(loader), "%s" LOADER, top);
+    snprintf(libraries, sizeof(libraries), "%s" LIBRARIES, top);
+    snprintf(criu, sizeof(criu), "%s/usr/sbin/criu", top);
+    execve(loader, argv, env);
+    return err_errno(e, "exec %s", loader);
+}
+
+int toolbox_exec_criu(struct err *e)
+{
+    char fd[16];
+
+    snprintf(fd, sizeof(fd), "%d", CRIU_RPC_FD);
+    return exec_criu(TOOLBOX_MOUNT, "swrk", fd, e);
+}
+
+static int find_image(struct toolbox *t, struct err *e)
+{
+    char path[PATH_MAX], digest[64];
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "%s/" PLAN_TOOLBOX "/current", t->images);
+    n = fd_read_file_at(AT_FDCWD, path, digest, sizeof(digest), e);
+    if (n < 0 && e->code == ENOENT)
+        return err_set(e, ENOENT, "no image '" PLAN_TOOLBOX "': make it with `fnrun image build " PLAN_TOOLBOX "`");
+    if (n < 0)
+        return -e->code;
+    digest[strcspn(digest, "\n")] = '\0';
+    if (strlen(digest) != sizeof(t->digest) - 1 || strspn(digest, "0123456789abcdef") != strlen(digest))
+        return err_set(e, EINVAL, "%s has no digest of an image", path);
+    memcpy(t->digest, digest, sizeof(t->digest));
+    return 0;
+}
+
+/* In a sandbox /proc is read-only. criu must learn here already that it can't write a loginuid, or each restore fails at it. */
+static int make_loginuid_read_only(struct err *e)
+{
+    static const char path[] = "/proc/self/loginuid";
+
+    if (mount(path, path, NULL, MS_BIND, NULL) < 0)
+        return errno == ENOENT ? 0 : err_errno(e, "bind %s", path);
+    return mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0 ? err_errno(e, "remount %s", path) : 0;
+}
+
+/* State: a fork of the warden. criu sees RUN/criu as /run, and the machine's own /proc. */
+static void run_probe(const struct toolbox *t) __attribute__((noreturn));
+static void run_probe(const struct toolbox *t)
+{
+    char top[PATH_MAX], run[PATH_MAX];
+    int null = open("/dev/null", O_RDWR);
+    struct err e;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    snprintf(top, sizeof(top), "%s/" PLAN_TOOLBOX "/%s/rootfs", t->images, t->digest);
+    snprintf(run, sizeof(run), "%s/" PLAN_CRIU_CACHE, t->run);
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount(run, "/run", NULL, MS_BIND, NULL) < 0)
+        err_errno(&e, "show criu its /run");
+    else if (make_loginuid_read_only(&e) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2)
+        exec_criu(top, "check", NULL, &e);
+    log_error("criu: %s", e.msg);
+    _exit(1);
+}
+
+static void on_probe_done(struct loop_io *io, UNUSED uint32_t events)
+{
+    struct toolbox *t = container_of(io, struct toolbox, probe);
+    char path[PATH_MAX];
+    siginfo_t info;
+
+    waitid(P_PIDFD, (id_t)io->fd, &info, WEXITED | WNOHANG);
+    loop_io_remove(t->loop, io);
+    fd_close(&io->fd);
+    snprintf(path, sizeof(path), "%s/" PLAN_CRIU_CACHE "/criu.kdat", t->run);
+    t->ready = access(path, R_OK) == 0;
+    if (!t->ready) {
+        err_set(&t->why_not, ENOSYS, "criu doesn't work on this kernel");
+        log_warn("no snapshots: %s", t->why_not.msg);
+    }
+}
+
+static int start_probe(struct toolbox *t, struct err *e)
+{
+    char path[PATH_MAX];
+    pid_t pid;
+
+    snprintf(path, sizeof(path), "%s/" PLAN_CRIU_CACHE, t->run);
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return err_errno(e, "mkdir %s", path);
+    pid = fork();
+    if (pid == 0)
+        run_probe(t);
+    if (pid < 0)
+        return err_errno(e, "fork");
+    t->probe.fd = pidfd_open(pid, 0);
+    if (t->probe.fd < 0)
+        return err_errno(e, "pidfd_open");
+    return loop_io_add(t->loop, &t->probe, EPOLLIN, e);
+}
+
+void toolbox_open(struct toolbox *t, struct loop *loop, const char *images, const char *run)
+{
+    struct err e = {.code = 0};
+
+    *t = (struct toolbox){.loop = loop, .images = images, .run = run, .probe = {.fd = -1, .on_ready = on_probe_done}};
+    err_set(&t->why_not, EAGAIN, "criu is still being prepared");
+    if (find_image(t, &e) < 0 || start_probe(t, &e) < 0) {
+        t->why_not = e;
+        log_warn("no snapshots: %s", e.msg);
+    }
+}
+
+void toolbox_close(struct toolbox *t)
+{
+    loop_io_remove(t->loop, &t->probe);
+    fd_close(&t->probe.fd);
+}
+
+int toolbox_check(const struct toolbox *t, struct err *e)
+{
+    return t->ready ? 0 : err_set(e, t->why_not.code, "%s", t->why_not.msg);
+}
