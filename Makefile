@@ -64,8 +64,8 @@ $(BUILD)/obj/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
 	@mkdir -p $(dir $@)
 	$(CC) $(ALL_CFLAGS) $(HARDEN) -c -o $@ $<
 
-$(BUILD)/obj/sandbox/criu.o: ALL_CFLAGS += -I$(BUILD)/gen
-$(BUILD)/obj/sandbox/criu.o: $(BUILD)/gen/criu.pb-c.c
+$(BUILD)/obj/sandbox/criu.o $(BUILD)/obj/sandbox/forget.o: ALL_CFLAGS += -I$(BUILD)/gen
+$(BUILD)/obj/sandbox/criu.o $(BUILD)/obj/sandbox/forget.o: $(BUILD)/gen/criu.pb-c.c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(dir $@)

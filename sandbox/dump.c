@@ -141,9 +141,10 @@ static int dump_inside(const struct job *j, struct criu_ends *ret, struct err *e
     int rpc;
 
     if (enter(j, e) < 0 || check_tmp(e) < 0 || read_ends(j, ret, e) < 0 || forget_random(e) < 0 ||
-        arm_start_criu(&j->arm, -1, &rpc, e) < 0 || criu_send_dump(rpc, ret, j->log_name, e) < 0)
+        arm_start_criu(&j->arm, -1, &rpc, e) < 0 || criu_send_dump(rpc, ret, j->log_name, e) < 0 ||
+        criu_receive(rpc, e) < 0)
         return -e->code;
-    return criu_receive(rpc, e);
+    return forget_random_on_fork(j->arm.images, e);
 }
 
 static void run_child(const struct job *j, int result) __attribute__((noreturn));

@@ -202,3 +202,51 @@ def test_cli_lists_them(snapshots, function):
     out = subprocess.run([snapshots.instance.bin, "snapshot", "list"], env=env, capture_output=True, text=True,
                          check=True).stdout
     assert f"{function}\tready\t" in out
+
+
+VIEW = """
+import os, re, resource
+def handler(event, context):
+    status = dict(re.findall(r"^(\\w+):\\t(.*)$", open("/proc/self/status").read(), re.M))
+    keep = ["Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Seccomp_filters", "CapInh", "CapPrm", "CapEff", "CapBnd",
+            "CapAmb", "Umask", "SigBlk", "SigIgn", "NSpid"]
+    mounts = [line.split()[3:6] for line in open("/proc/self/mountinfo")]
+    return {
+        "status": {k: status[k].strip() for k in keep},
+        "limits": open("/proc/self/limits").read(),
+        "fds": {fd: os.readlink(f"/proc/self/fd/{fd}").split(":")[0] for fd in os.listdir("/proc/self/fd")
+                if os.path.exists(f"/proc/self/fd/{fd}")},
+        "mounts": sorted(" ".join([at, *options.split(",")[:4]]) for _, at, options in mounts if at != "/run"),
+        "processes": sorted(p for p in os.listdir("/proc") if p.isdigit()),
+        "oom": open("/proc/self/oom_score_adj").read(),
+        "cwd": os.getcwd(), "sid": os.getsid(0),
+    }
+"""
+
+
+def test_restored_processes_are_as_confined_as_others(snapshots):
+    """All that isolation gives is given again: criu builds the process with root's power."""
+    assert snapshots.make("view", {"app.py": VIEW})["state"] == "ready"
+    cold = invoke_function(snapshots.client, "view").value
+    how, restored = snapshots.restore("view")
+    assert how == "restored" and restored == cold
+    assert cold["status"]["Seccomp"] == "2" and cold["status"]["NoNewPrivs"] == "1"
+    assert {cold["status"][c].strip("0") for c in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {""}
+    assert cold["processes"] == ["2"]
+
+
+def test_children_of_a_restored_process_have_their_own_random_bytes(snapshots):
+    code = """
+import os
+def child():
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, os.urandom(8))
+        os._exit(0)
+    os.wait()
+    return os.read(read, 8).hex()
+def handler(event, context): return [os.urandom(8).hex(), child(), child(), os.urandom(8).hex()]
+"""
+    assert snapshots.make("forks", {"app.py": code})["state"] == "ready"
+    values = snapshots.restore("forks")[1] + snapshots.restore("forks")[1]
+    assert len(set(values)) == 8, values
