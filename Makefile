@@ -33,7 +33,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 PROGRAMS = $(addprefix $(BUILD)/,fnrun fnrun-warden fnrund fnrun-init)
 TEST_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: help all deps demo check unit lint bench install uninstall clean images runtimes
+.PHONY: help all deps demo check unit vm lint bench install uninstall clean images runtimes
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -113,8 +113,15 @@ images: runtimes ## build the language images (once; kept in /var/lib/fnrun/imag
 unit: $(TEST_PROGRAMS) ## run the unit tests
 	@tools/dev/check --unit --build $(BUILD)
 
-check: all $(TEST_PROGRAMS) $(BUILD)/tests/probe images ## run all tests
+# The packages come first, also with -j.
+check: ## run all tests; installs what they need
+	@tools/dev/deps build run test
+	@$(MAKE) all images $(TEST_PROGRAMS) $(BUILD)/tests/probe
 	@tools/dev/check --build $(BUILD)
+
+vm: images ## run a smoke test on Debian 13 with systemd, in a virtual machine (tests/vm/run)
+	@tools/dev/deps vm
+	@tests/vm/run
 
 demo: ## show it all on this machine: packages, build, images, functions cold and warm
 	@tools/dev/demo
@@ -140,4 +147,4 @@ uninstall: ## remove what install put there; functions and images stay
 clean: ## remove what was built
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
