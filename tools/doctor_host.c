@@ -65,7 +65,7 @@ static bool check_program_libraries(struct doctor *d, const char *program)
     for (char *line = text.used ? strtok(text.data, "\n") : NULL; line; line = strtok(NULL, "\n"))
         if (strstr(line, "not found")) {
             line += strspn(line, " \t");
-            doctor_bad(d, CHECK_FAIL, "libraries", "install the packages that the README names", "%s: %.*s is missing",
+            doctor_bad(d, CHECK_FAIL, "libraries", "in the source tree: tools/dev/deps build", "%s: %.*s is missing",
                        program, (int)strcspn(line, " "), line);
             complete = false;
         }
