@@ -6,7 +6,7 @@
 const vm = require('vm');
 const v8 = require('v8');
 const crypto = require('crypto');
-const hooks = require('./node_modules/snapshot-restore/index.js');
+const hooks = require('./snapshot-restore.js');
 const reseedOpenssl = require('./reseed.node');
 
 // What crypto keeps in stock and hands out later: random bytes for 128 uuids, and for 1,024 integers.

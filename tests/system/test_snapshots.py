@@ -250,3 +250,19 @@ def handler(event, context): return [os.urandom(8).hex(), child(), child(), os.u
     assert snapshots.make("forks", {"app.py": code})["state"] == "ready"
     values = snapshots.restore("forks")[1] + snapshots.restore("forks")[1]
     assert len(set(values)) == 8, values
+
+
+NODE_HOOKS = """
+const { registerAfterRestore, registerBeforeSnapshot } = require('snapshot-restore')
+const seen = []
+registerBeforeSnapshot(() => seen.push('first'))
+registerBeforeSnapshot(async () => { await null; seen.push('second') })
+registerAfterRestore(async () => { await null; seen.push('restored') })
+exports.handler = async () => seen
+"""
+
+
+def test_hooks_of_node(snapshots):
+    state = snapshots.make("hooks-node", {"index.js": NODE_HOOKS}, runtime="nodejs20.x", handler="index.handler")
+    assert state["state"] == "ready", state
+    assert snapshots.restore("hooks-node") == ("restored", ["second", "first", "restored"])
