@@ -62,21 +62,54 @@ static bool is_intact(struct snapshot *s)
     return false;
 }
 
+static void kill_armed(struct snapshot *s)
+{
+    struct instance *i;
+
+    list_for_each(&s->armed, i, struct instance, link)
+        instance_kill(i);
+}
+
+/* Each that waits holds some 10 MB. There is room for max_armed of them, whatever the number of functions: the oldest goes. */
+static void make_room(struct manager *m)
+{
+    struct instance *i, *oldest = NULL;
+    unsigned count = 0;
+
+    list_for_each(&m->instances, i, struct instance, all) {
+        if (i->role != INSTANCE_RESTORES || (i->state != INSTANCE_CREATING && i->state != INSTANCE_ARMED))
+            continue;
+        count++;
+        if (!oldest || i->created_at < oldest->created_at)
+            oldest = i;
+    }
+    if (count >= m->config.max_armed)
+        instance_kill(oldest);
+}
+
 static void arm_one(struct snapshot *s)
 {
     struct instance *i;
     struct err e;
 
-    if (s->state != SNAPSHOT_READY || s->armed_count >= s->m->config.max_armed || clock_now() < s->not_before)
+    if (s->state != SNAPSHOT_READY || clock_now() < s->not_before)
         return;
     if (!is_intact(s))
         return;
+    make_room(s->m);
     if (instance_create(s->m, s->f, s, INSTANCE_RESTORES, &armed_events, &i, &e) < 0) {
         log_warn("arm a sandbox of %s: %s", s->f->name, e.msg);
         return;
     }
     list_append(&s->armed, &i->link);
     s->armed_count++;
+    loop_timer_set(s->m->loop, &s->expiry, clock_now() + (nsec_t)s->m->config.idle_seconds * NSEC_PER_SEC);
+}
+
+/* Nobody has needed it for as long as an instance without work is kept. */
+static void on_expiry(struct loop_timer *t)
+{
+    kill_armed(container_of(t, struct snapshot, expiry));
 }
 
 static void on_refill(struct loop_timer *t)
@@ -133,7 +166,7 @@ static void on_armed_failed(struct instance *i, const struct proto_failed *m)
     /* The warden is still getting criu ready: right after its own start. */
     if (m->code == EAGAIN)
         s->not_before = clock_now() + WARDEN_BUSY;
-    else if (s->state == SNAPSHOT_READY)
+    else if (s->state == SNAPSHOT_READY && i->state != INSTANCE_DYING) /* not by our own hand */
         snapshot_failed(s, m->text);
     s->on_change(s);
 }
@@ -151,14 +184,6 @@ static const struct instance_events armed_events = {
     .on_failed = on_armed_failed,
     .on_exited = on_armed_exited,
 };
-
-static void kill_armed(struct snapshot *s)
-{
-    struct instance *i;
-
-    list_for_each(&s->armed, i, struct instance, link)
-        instance_kill(i);
-}
 
 void snapshot_failed(struct snapshot *s, const char *why)
 {
@@ -281,6 +306,7 @@ void snapshot_open(struct snapshot *s)
 
     list_init(&s->armed);
     s->refill.on_due = on_refill;
+    s->expiry.on_due = on_expiry;
     if (!is_on(s) || !s->f->runtime->channel)
         return;
     if (identity_of(s->m, s->f, s->id, &e) < 0)
@@ -292,6 +318,7 @@ void snapshot_open(struct snapshot *s)
 void snapshot_close(struct snapshot *s)
 {
     loop_timer_clear(s->m->loop, &s->refill);
+    loop_timer_clear(s->m->loop, &s->expiry);
     if (s->state == SNAPSHOT_READY || s->state == SNAPSHOT_MAKING)
         drop(s);
     s->state = SNAPSHOT_UNUSABLE;

@@ -26,7 +26,7 @@ struct snapshot {
     struct list_node armed; /* struct instance.link: CREATING or ARMED */
     unsigned armed_count;
     nsec_t not_before; /* nothing is armed until then */
-    struct loop_timer refill;
+    struct loop_timer refill, expiry;
     /* An armed sandbox is ready or gone: the invoker looks whether somebody waits for it. */
     void (*on_change)(struct snapshot *s);
 };

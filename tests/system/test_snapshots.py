@@ -46,8 +46,8 @@ FUNCTIONS = {"python": ({"app.py": PYTHON}, {}),
 class Snapshots:
     """An instance that starts functions from snapshots."""
 
-    def __init__(self):
-        self.instance = Instance(manager_options=("--snapshots", "on")).start()
+    def __init__(self, *options):
+        self.instance = Instance(manager_options=("--snapshots=on", *options)).start()
         self.client = make_client(self.instance, "lambda")
 
     def get(self, path):
@@ -266,3 +266,20 @@ def test_hooks_of_node(snapshots):
     state = snapshots.make("hooks-node", {"index.js": NODE_HOOKS}, runtime="nodejs20.x", handler="index.handler")
     assert state["state"] == "ready", state
     assert snapshots.restore("hooks-node") == ("restored", ["second", "first", "restored"])
+
+
+def test_few_sandboxes_are_armed_and_not_for_ever():
+    made = Snapshots("--max-armed=2", "--idle-seconds=3")
+
+    def armed():
+        return sum(s["armed"] for s in made.get("/_fnrun/snapshots"))
+
+    try:
+        for i in range(4):
+            assert made.make(f"few-{i}", {"app.py": PYTHON})["state"] == "ready"
+        wait_until(lambda: armed() <= 2, what="the third to give way")
+        assert [made.restore(f"few-{i}")[0] for i in (0, 1, 2, 3, 0)] == ["restored"] * 5
+        wait_until(lambda: armed() == 0, what="the armed sandboxes to end")
+        assert made.restore("few-0")[0] == "restored"
+    finally:
+        made.instance.close()
