@@ -1,8 +1,10 @@
 #include "state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -25,6 +27,40 @@ static uint64_t hash_text(const char *text)
     for (; *text; text++)
         hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
     return hash;
+}
+
+/* Does a process of some other instance have a uid of that block? */
+static bool is_in_use(uint64_t base)
+{
+    DIR *proc = opendir("/proc");
+    const struct dirent *entry;
+    struct stat st;
+    bool found = false;
+
+    while (proc && !found && (entry = readdir(proc)))
+        found = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+                fstatat(dirfd(proc), entry->d_name, &st, 0) == 0 && st.st_uid >= base &&
+                st.st_uid - base < STATE_UID_BLOCK;
+    if (proc)
+        closedir(proc);
+    return found;
+}
+
+/* The block that the manager's directory is of already; for a new instance one that its path leads to, or the next that nobody
+ * uses now. */
+static uint64_t find_block(const struct state *s)
+{
+    uint64_t base = 0;
+    struct stat st;
+
+    if (stat(s->data, &st) == 0 && st.st_uid >= UID_FIRST_BLOCK && (st.st_uid - UID_FIRST_BLOCK) % STATE_UID_BLOCK == 0)
+        return st.st_uid;
+    for (uint64_t i = 0; i < UID_BLOCKS; i++) {
+        base = UID_FIRST_BLOCK + (s->hash + i) % UID_BLOCKS * STATE_UID_BLOCK;
+        if (!is_in_use(base))
+            break;
+    }
+    return base;
 }
 
 static int choose_ids(struct state_ids *ids, const char *user, uint64_t base, struct err *e)
@@ -108,7 +144,7 @@ int state_open(struct state *ret_state, const char *path, const char *user, uint
     if (name_paths(&s, path, e) < 0)
         return err_wrap(e, "state directory");
     if (!uid_base)
-        uid_base = UID_FIRST_BLOCK + s.hash % UID_BLOCKS * STATE_UID_BLOCK;
+        uid_base = find_block(&s);
     if (choose_ids(&s.ids, user, uid_base, e) < 0 || take_lock(&s, e) < 0 || make_directory(s.run, 0, 0, e) < 0 ||
         make_directory(s.data, s.ids.manager_uid, s.ids.manager_gid, e) < 0) {
         state_close(&s);

@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from instance import wait_until
+from instance import Instance, wait_until
 
 # Runs whatever Python the event holds, so that each test shows beside its claim what it tries.
 RUN = '''
@@ -299,3 +300,30 @@ def test_fnrund_has_no_privilege(fnrun):
 def test_state_is_closed_to_other_users(fnrun):
     assert (fnrun.state / "data").stat().st_mode & 0o077 == 0
     assert (fnrun.state / "data").stat().st_uid == fnrun.uid_base
+
+
+def uid_block(path):
+    """The block that a state path leads to: sandbox/state.c."""
+    value = 0xCBF29CE484222325
+    for byte in os.fsencode(path):
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value % 3000
+
+
+def test_two_instances_have_uids_of_their_own(own_fnrun):
+    """Also where their paths lead to the same block; each keeps its own over a restart."""
+    other = Instance()
+    other.state.rmdir()
+    wanted = uid_block(own_fnrun.state.resolve())
+    other.state = next(p for i in range(10**6)
+                       if uid_block(p := Path(tempfile.gettempdir()).resolve() / f"fnrun-test-twin-{i}") == wanted)
+    try:
+        other.start()
+        first = other.uid_base
+        assert first != own_fnrun.uid_base
+        other.stop()
+        own_fnrun.stop()
+        assert other.start().uid_base == first
+    finally:
+        other.close()
+    own_fnrun.start()
