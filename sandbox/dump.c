@@ -29,6 +29,7 @@
 
 /* One dump under way. */
 struct dump {
+    struct list_node node; /* in all->dumps */
     struct sandboxes *all;
     struct loop_io child; /* pidfd */
     int result;           /* socket from the child */
@@ -190,6 +191,7 @@ static int end_dump(struct dump *d, struct err *e)
 
 static void free_dump(struct dump *d)
 {
+    list_remove(&d->node);
     loop_io_remove(d->all->loop, &d->child);
     fd_close(&d->child.fd);
     fd_close(&d->result);
@@ -258,12 +260,27 @@ void dump_start(struct sandbox *s, const char *id)
         return;
     }
     d->all = s->all;
+    list_append(&s->all->dumps, &d->node);
     d->sandbox = s->id;
     d->child.fd = d->result = -1;
     memcpy(d->id, id, sizeof(d->id));
     if (start(d, s, &e) < 0) {
         snapshots_drop(s->all->snapshots, id);
         finish(s->all, s->id, &e);
+        free_dump(d);
+    }
+}
+
+void dumps_cancel(struct sandboxes *all)
+{
+    struct dump *d;
+
+    while ((d = list_first(&all->dumps, struct dump, node))) {
+        siginfo_t info;
+
+        if (pidfd_send_signal(d->child.fd, SIGKILL, NULL, 0) == 0)
+            waitid(P_PIDFD, (id_t)d->child.fd, &info, WEXITED);
+        snapshots_drop(all->snapshots, d->id);
         free_dump(d);
     }
 }

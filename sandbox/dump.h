@@ -10,4 +10,7 @@
 /* Starts a dump of `s` as snapshot `id`. The link gets DUMPED in any case, later or at once. */
 void dump_start(struct sandbox *s, const char *id);
 
+/* Ends all that are under way and tells nobody: their manager is gone, or the warden goes. */
+void dumps_cancel(struct sandboxes *all);
+
 #endif

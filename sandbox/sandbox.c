@@ -42,6 +42,7 @@ static void set_state(struct sandbox *s, enum sandbox_state next)
 void sandboxes_init(struct sandboxes *all)
 {
     list_init(&all->list);
+    list_init(&all->dumps);
     all->count = 0;
 }
 

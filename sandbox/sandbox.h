@@ -57,6 +57,7 @@ struct sandboxes {
     void *ctx;
 
     struct list_node list;
+    struct list_node dumps; /* dump.c's: those under way */
     uint64_t count, serial;
 };
 

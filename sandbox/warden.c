@@ -19,6 +19,7 @@
 #include "../rootfs/skeleton.h"
 #include "base/log.h"
 #include "caps.h"
+#include "dump.h"
 #include "filter.h"
 #include "init.h"
 #include "listen.h"
@@ -177,7 +178,10 @@ static int on_manager_message(void *ctx, const void *data, size_t size, const st
 
 static void on_manager_gone(void *ctx)
 {
-    sandboxes_disown(&((struct warden *)ctx)->sandboxes);
+    struct warden *w = ctx;
+
+    dumps_cancel(&w->sandboxes);
+    sandboxes_disown(&w->sandboxes);
 }
 
 static void on_manager_finished(void *ctx, bool failed)
@@ -186,6 +190,7 @@ static void on_manager_finished(void *ctx, bool failed)
 
     w->manager_finished = true;
     w->failed = failed;
+    dumps_cancel(&w->sandboxes);
     sandboxes_disown(&w->sandboxes);
     loop_timer_set(w->loop, &w->patience, clock_now() + STOP_PATIENCE);
     stop_if_done(w);
