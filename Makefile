@@ -20,8 +20,10 @@ INIT_SANITIZE = -fsanitize=undefined -fsanitize-undefined-trap-on-error
 endif
 
 BASE_SRC := $(wildcard sandbox/base/*.c)
-INIT_SRC := $(wildcard sandbox/init*.c)
-WARDEN_SRC := $(filter-out $(INIT_SRC),$(wildcard sandbox/*.c)) $(wildcard rootfs/*.c) $(BASE_SRC)
+INIT_SRC := sandbox/init.c sandbox/init_runtime.c
+THAW_SRC := $(wildcard sandbox/thaw*.c)
+BARE_SRC := sandbox/init_sys.c sandbox/init_drop.c # both of them
+WARDEN_SRC := $(filter-out $(INIT_SRC) $(THAW_SRC) $(BARE_SRC),$(wildcard sandbox/*.c)) $(wildcard rootfs/*.c) $(BASE_SRC)
 MANAGER_SRC := $(wildcard manager/*.c) $(BASE_SRC)
 CLI_SRC := $(wildcard tools/*.c) $(BASE_SRC)
 
@@ -30,7 +32,7 @@ MANAGER_LIBS = -lmicrohttpd -lcjson -lsqlite3 -lzip -lcrypto -lz -lexpat
 CLI_LIBS = -lcurl -lcjson -lzip
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-PROGRAMS = $(addprefix $(BUILD)/,fnrun fnrun-warden fnrund fnrun-init)
+PROGRAMS = $(addprefix $(BUILD)/,fnrun fnrun-warden fnrund fnrun-init fnrun-thaw)
 TEST_PROGRAMS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: help all deps demo check unit vm lint bench install uninstall clean images runtimes
@@ -45,17 +47,21 @@ all: $(PROGRAMS) runtimes ## build everything into build/
 $(BUILD)/fnrun: $(call objects,$(CLI_SRC))
 	$(CC) $(LINK) -o $@ $^ $(CLI_LIBS)
 
-$(BUILD)/fnrun-warden: $(call objects,$(WARDEN_SRC)) $(BUILD)/obj/criu.pb-c.o
+$(BUILD)/fnrun-warden: $(call objects,$(WARDEN_SRC)) $(BUILD)/obj/criu.pb-c.o $(BUILD)/obj/criu_images.pb-c.o
 	$(CC) $(LINK) -o $@ $^ $(WARDEN_LIBS)
 
 $(BUILD)/fnrund: $(call objects,$(MANAGER_SRC))
 	$(CC) $(LINK) -o $@ $^ $(MANAGER_LIBS)
 
 # PID 1 of every sandbox: static and without a C library (sandbox/init_sys.h says why). A sanitizer can only trap there.
-$(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC))
+$(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC) $(BARE_SRC))
 	$(CC) -static -nostdlib -Wl,-z,noexecstack -o $@ $^
 
-# CRIU's messages.
+# Templates: the same, at an address that is nobody else's (sandbox/thaw.h, THAW_BASE).
+$(BUILD)/fnrun-thaw: $(patsubst %.c,$(BUILD)/init/%.o,$(THAW_SRC) $(BARE_SRC))
+	$(CC) -static -nostdlib -Wl,-z,noexecstack -Wl,-Ttext-segment=0x100000000000 -Wl,-z,max-page-size=4096 -o $@ $^
+
+# CRIU's messages and images.
 $(BUILD)/gen/%.pb-c.c: sandbox/%.proto
 	@mkdir -p $(dir $@)
 	protoc-c --proto_path=sandbox --c_out=$(dir $@) $<
@@ -64,8 +70,9 @@ $(BUILD)/obj/%.pb-c.o: $(BUILD)/gen/%.pb-c.c
 	@mkdir -p $(dir $@)
 	$(CC) $(ALL_CFLAGS) $(HARDEN) -c -o $@ $<
 
-$(BUILD)/obj/sandbox/criu.o $(BUILD)/obj/sandbox/forget.o: ALL_CFLAGS += -I$(BUILD)/gen
-$(BUILD)/obj/sandbox/criu.o $(BUILD)/obj/sandbox/forget.o: $(BUILD)/gen/criu.pb-c.c
+CRIU_USERS := $(addprefix $(BUILD)/obj/sandbox/,criu.o forget.o compile.o compile_memory.o compile_files.o compile_threads.o)
+$(CRIU_USERS): ALL_CFLAGS += -I$(BUILD)/gen
+$(CRIU_USERS): $(BUILD)/gen/criu.pb-c.c $(BUILD)/gen/criu_images.pb-c.c
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(dir $@)
@@ -73,7 +80,7 @@ $(BUILD)/obj/%.o: %.c
 
 $(BUILD)/init/%.o: %.c
 	@mkdir -p $(dir $@)
-	$(CC) $(ALL_CFLAGS) -ffreestanding -fno-stack-protector -fno-pie $(INIT_SANITIZE) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -ffreestanding -fno-stack-protector -fpie $(INIT_SANITIZE) -c -o $@ $<
 
 # What stands beside the binaries when installed: the bootstraps and the image recipes.
 runtimes:
@@ -137,7 +144,7 @@ LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/fnrun
 install: all ## install under PREFIX (default /usr)
 	install -D -m 755 $(BUILD)/fnrun $(DESTDIR)$(PREFIX)/bin/fnrun
 	install -d -m 755 $(LIBEXEC)
-	install -m 755 $(BUILD)/fnrun-warden $(BUILD)/fnrund $(BUILD)/fnrun-init $(LIBEXEC)/
+	install -m 755 $(BUILD)/fnrun-warden $(BUILD)/fnrund $(BUILD)/fnrun-init $(BUILD)/fnrun-thaw $(LIBEXEC)/
 	cp -r $(BUILD)/runtimes $(BUILD)/images $(LIBEXEC)/
 	install -D -m 644 tools/man/fnrun.1 $(DESTDIR)$(PREFIX)/share/man/man1/fnrun.1
 

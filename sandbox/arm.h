@@ -21,7 +21,7 @@ struct arm {
 
 /* What comes of it: descriptors, the caller's. */
 struct armed {
-    int rpc;     /* to the waiting criu */
+    int rpc;     /* to the waiting criu; where a template is asked, the runtime's end of the channel */
     int channel; /* the manager's end of the channel; -1: none */
 };
 

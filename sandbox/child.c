@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@
 #include "fdplace.h"
 #include "init.h"
 
-static int reset_process(struct err *e)
+int child_reset(struct err *e)
 {
     sigset_t none;
 
@@ -39,7 +40,7 @@ static int reset_process(struct err *e)
 
 /* Raised here, where /proc can still be written, so that the runtime inherits it; PID 1 lowers its own again. Without
  * CAP_SYS_RESOURCE (the warden gave it up) a raise can be taken back. */
-static int raise_oom_score(struct err *e)
+int child_raise_oom_score(struct err *e)
 {
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
@@ -64,9 +65,10 @@ static int enter_namespaces(const struct child *c, struct err *e)
 static int open_last_pid(const struct child *c, struct err *e)
 {
     static const char path[] = "/proc/sys/kernel/ns_last_pid";
-    int fd = c->restores ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+    bool criu = c->restores && !c->by_template;
+    int fd = criu ? open(path, O_WRONLY | O_CLOEXEC) : -1;
 
-    if (fd < 0 && c->restores)
+    if (fd < 0 && criu)
         err_errno(e, "open %s", path);
     return fd;
 }
@@ -80,6 +82,17 @@ static int leave_low_pids(int last_pid, struct err *e)
     return write(last_pid, text, (size_t)size) < 0 ? err_errno(e, "write ns_last_pid") : 0;
 }
 
+/* A template is asked later; only the channel is made here, in the sandbox's own network namespace. */
+static int make_channel(struct armed *ret, struct err *e)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_errno(e, "socketpair");
+    *ret = (struct armed){.rpc = pair[0], .channel = pair[1]};
+    return 0;
+}
+
 /* The order matters: criu gets the capabilities that are given up next. */
 static int arm(const struct child *c, int last_pid, struct err *e)
 {
@@ -89,7 +102,8 @@ static int arm(const struct child *c, int last_pid, struct err *e)
 
     if (!c->restores)
         return 0;
-    if (leave_low_pids(last_pid, e) < 0 || arm_sandbox(&c->arm, &armed, e) < 0)
+    if ((c->by_template ? make_channel(&armed, e)
+                        : leave_low_pids(last_pid, e) < 0 || arm_sandbox(&c->arm, &armed, e)) < 0)
         return err_wrap(e, "arm");
     fds.fd[0] = armed.rpc;
     if (armed.channel >= 0)
@@ -124,7 +138,7 @@ static void run(const struct child *c)
     struct err e = {0}, ignored;
     int oom = -1, control = c->control, last_pid = open_last_pid(c, &e);
 
-    if (e.code == 0 && reset_process(&e) == 0 && (oom = raise_oom_score(&e)) >= 0 && enter_namespaces(c, &e) == 0 &&
+    if (e.code == 0 && child_reset(&e) == 0 && (oom = child_raise_oom_score(&e)) >= 0 && enter_namespaces(c, &e) == 0 &&
         arm(c, last_pid, &e) == 0)
         exec_init(c, oom, &control, &e);
     m.code = e.code;

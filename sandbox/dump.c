@@ -23,6 +23,7 @@
 #include "arm.h"
 #include "base/channel.h"
 #include "base/log.h"
+#include "compile.h"
 #include "forget.h"
 
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
@@ -137,6 +138,19 @@ static int check_tmp(struct err *e)
     return rc;
 }
 
+/* What a template can't restore is left to criu, and why is kept for who asks. */
+static int add_template(const struct job *j, const struct criu_ends *ends, struct err *e)
+{
+    auto_fd int fd = -1;
+
+    if (compile_template(j->arm.images, ends, j->arm.uid, e) == 0)
+        return 0;
+    if (e->code != ENOTSUP)
+        return -e->code;
+    fd = openat(j->arm.images, SNAPSHOTS_WHY_CRIU, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    return fd < 0 ? err_errno(e, "create " SNAPSHOTS_WHY_CRIU) : fd_write_all(fd, e->msg, strlen(e->msg), e);
+}
+
 static int dump_inside(const struct job *j, struct criu_ends *ret, struct err *e)
 {
     int rpc;
@@ -145,7 +159,7 @@ static int dump_inside(const struct job *j, struct criu_ends *ret, struct err *e
         arm_start_criu(&j->arm, -1, &rpc, e) < 0 || criu_send_dump(rpc, ret, j->log_name, e) < 0 ||
         criu_receive(rpc, e) < 0)
         return -e->code;
-    return forget_random_on_fork(j->arm.images, e);
+    return forget_random_on_fork(j->arm.images, e) < 0 ? -e->code : add_template(j, ret, e);
 }
 
 static void run_child(const struct job *j, int result) __attribute__((noreturn));
@@ -178,6 +192,7 @@ static int end_dump(struct dump *d, struct err *e)
     criu_name_log(log_name, d->sandbox);
     if (said && v.code == 0) {
         criu_drop_log(all->work, log_name);
+        template_drop(all->templates, d->id);
         return snapshots_commit(all->snapshots, d->id, &v.ends, e);
     }
     if (said)

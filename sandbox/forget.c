@@ -15,7 +15,8 @@
 #include "base/buf.h"
 #include "base/fd.h"
 #include "criu.h"
-#include "criu.pb-c.h"
+#include "criu_image.h"
+#include "criu_images.pb-c.h"
 
 #define CHUNK 4096UL
 #define IMAGE_MAX ((size_t)64 << 20)
@@ -113,25 +114,10 @@ int forget_random(struct err *e)
 
 /* --- mm-PID.img ------------------------------------------------------------------------------------------------------ */
 
-/* criu's images of one message: two magic numbers, the size, the message. Source: CRIU, images/README and lib/pb. */
+/* What stands before the one message of such an image: criu_image.h. */
 struct image_header {
     uint32_t magic, kind, size;
 };
-
-static int read_image(int dir, const char *name, struct buf *out, struct err *e)
-{
-    auto_fd int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-
-    if (size < (off_t)sizeof(struct image_header) || (size_t)size > IMAGE_MAX)
-        return err_set(e, fd < 0 ? errno : EUCLEAN, "read %s", name);
-    if (buf_reserve(out, (size_t)size, e) < 0)
-        return -e->code;
-    if (pread(fd, out->data, (size_t)size, 0) != (ssize_t)size)
-        return err_errno(e, "read %s", name);
-    out->used = (size_t)size;
-    return 0;
-}
 
 static int write_image(int dir, const char *name, const struct image_header *old, const CriuMm *mm, struct err *e)
 {
@@ -161,20 +147,22 @@ static bool mark(CriuMm *mm, const struct range *r)
 
 static int mark_in_image(const struct range *r, void *ctx, struct err *e)
 {
-    auto_buf struct buf image = {.cap = IMAGE_MAX};
+    auto_image struct criu_image image;
     const int *dir = ctx;
     struct image_header header;
+    const uint8_t *data;
     char name[32];
+    size_t size;
     CriuMm *mm;
     int rc;
 
     snprintf(name, sizeof(name), "mm-%d.img", r->pid);
-    if (read_image(*dir, name, &image, e) < 0)
+    if (criu_image_open(*dir, name, &image, e) < 0)
         return -e->code;
-    memcpy(&header, image.data, sizeof(header));
-    if (header.size != image.used - sizeof(header))
+    if (!criu_image_next(&image, &data, &size, e) || image.at != image.bytes.used)
         return err_set(e, EUCLEAN, "%s has another form than that of criu 4.1.1", name);
-    mm = criu_mm__unpack(NULL, header.size, (const uint8_t *)image.data + sizeof(header));
+    memcpy(&header, image.bytes.data, sizeof(header));
+    mm = criu_mm__unpack(NULL, size, data);
     if (!mm)
         return err_set(e, EUCLEAN, "%s can't be read", name);
     rc = mark(mm, r) ? write_image(*dir, name, &header, mm, e)

@@ -243,7 +243,7 @@ static void run(int signals)
     }
 }
 
-void init_main(void)
+void sys_main(void)
 {
     struct init_runtime r;
     struct sockets sockets = {.count = 0};

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -39,63 +38,6 @@ static const struct limit limits[] = {
     {RLIMIT_DATA, RLIM_INFINITY, false},
     {RLIMIT_FSIZE, RLIM_INFINITY, false},
 };
-
-int init_fail(struct init_failure *f, long rc, const char *what)
-{
-    *f = (struct init_failure){.code = (int)-rc, .what = what, .detail = ""};
-    return -1;
-}
-
-int init_drop_bounding_set(struct init_failure *f)
-{
-    for (long cap = 0; SYS(prctl, PR_CAPBSET_READ, cap) >= 0; cap++) {
-        long rc = SYS(prctl, PR_CAPBSET_DROP, cap);
-
-        if (rc < 0 || SYS(prctl, PR_CAPBSET_READ, cap) != 0)
-            return init_fail(f, rc < 0 ? rc : -EPERM, "drop the bounding set");
-    }
-    if (SYS(prctl, PR_SET_NO_NEW_PRIVS, 1) < 0 || SYS(prctl, PR_GET_NO_NEW_PRIVS) != 1)
-        return init_fail(f, -EPERM, "set no_new_privs");
-    return 0;
-}
-
-static bool ids_are(uid_t uid)
-{
-    uid_t u[3];
-    gid_t g[3];
-
-    return SYS(getresuid, &u[0], &u[1], &u[2]) == 0 && SYS(getresgid, &g[0], &g[1], &g[2]) == 0 && u[0] == uid &&
-           u[1] == uid && u[2] == uid && g[0] == uid && g[1] == uid && g[2] == uid && SYS(getgroups, 0, NULL) == 0;
-}
-
-static bool has_no_capability(void)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3];
-
-    if (SYS(capget, &header, now) < 0)
-        return false;
-    for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
-        if (now[i].effective || now[i].permitted || now[i].inheritable)
-            return false;
-    return true;
-}
-
-int init_drop(uint32_t uid, struct init_failure *f)
-{
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
-    long rc;
-
-    if ((rc = SYS(setgroups, 0, NULL)) < 0 || (rc = SYS(setresgid, uid, uid, uid)) < 0 ||
-        (rc = SYS(setresuid, uid, uid, uid)) < 0)
-        return init_fail(f, rc, "become the sandbox's uid");
-    if ((rc = SYS(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)) < 0 || (rc = SYS(capset, &header, none)) < 0)
-        return init_fail(f, rc, "drop capabilities");
-    if (!ids_are(uid) || !has_no_capability())
-        return init_fail(f, -EPERM, "ids or capabilities are not what was set");
-    return 0;
-}
 
 static int set_limit(const struct limit *l, struct init_failure *f)
 {

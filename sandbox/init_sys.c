@@ -8,7 +8,7 @@ __asm__(".globl _start\n"
         "_start:\n"
         "    xor %ebp, %ebp\n"
         "    and $-16, %rsp\n"
-        "    call init_main\n"
+        "    call sys_main\n"
         "    ud2\n");
 
 /* clone(2) for a child with a stack of its own, which C can't express: the child must not return into this frame. The
@@ -28,6 +28,21 @@ __asm__(".globl init_clone\n"
         "    ud2\n");
 
 _Static_assert(SYS_clone == 56, "the number in init_clone");
+
+__asm__(".globl sys_clone3\n"
+        "sys_clone3:\n"
+        "    mov %rcx, %r8\n"
+        "    mov $435, %eax\n" /* __NR_clone3 */
+        "    syscall\n"
+        "    test %rax, %rax\n"
+        "    jz 1f\n"
+        "    ret\n"
+        "1:  xor %ebp, %ebp\n"
+        "    mov %r8, %rdi\n"
+        "    call *%rdx\n"
+        "    ud2\n");
+
+_Static_assert(SYS_clone3 == 435, "the number in sys_clone3");
 
 long sys_vfork(void (*entry)(void *arg), void *arg, void *stack_end)
 {

@@ -1,5 +1,5 @@
 /*
- * The kernel without a C library, for fnrun-init alone: system calls as the kernel answers them (negative errno on failure).
+ * The kernel without a C library, for fnrun-init and fnrun-thaw: system calls as the kernel answers them (negative errno on failure).
  *
  * Why without: PID 1 of a sandbox lives on the path of every cold start. glibc's start asks the processor what it can by some
  * thirty CPUID instructions, each of which a virtual machine pays with an exit to its host: 0.3 ms on the machine where this was
@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 
 #ifndef __x86_64__
-#error "fnrun-init needs this architecture's system call, entry and clone code: here and in init_sys.c"
+#error "fnrun-init and fnrun-thaw need this architecture's system call, entry and clone code: here and in init_sys.c"
 #endif
 
 static inline long sys_call(long nr, long a, long b, long c, long d, long e)
@@ -38,7 +38,10 @@ static inline long sys_call(long nr, long a, long b, long c, long d, long e)
  * it has exec'd or exited. `entry` must not return. Returns the new pid or a negative errno. */
 long sys_vfork(void (*entry)(void *arg), void *arg, void *stack_end);
 
+/* The same for clone3(2): `args` is a struct clone_args of `size` bytes with a stack, where the child runs `entry(arg)`. */
+long sys_clone3(const void *args, size_t size, void (*entry)(void *arg), void *arg);
+
 /* The program: what main is elsewhere. Never returns. */
-void init_main(void) __attribute__((noreturn));
+void sys_main(void) __attribute__((noreturn));
 
 #endif

@@ -16,7 +16,7 @@ struct option_list {
 
 struct options {
     const char *state, *listen, *images, *libexec, *user;
-    uint64_t uid_base, max_sandboxes, max_deaths;
+    uint64_t uid_base, max_sandboxes, template_mb, max_deaths;
     struct option_list manager_args;
     bool verbose, help;
 };

@@ -39,6 +39,7 @@ int requests_handle(struct sandboxes *all, const void *data, size_t size, const 
     if (h->kind == PROTO_CREATE)
         return handle_create(all, data, e);
     if (h->kind == PROTO_DROP) {
+        template_drop(all->templates, ((const struct proto_dump *)data)->id);
         snapshots_drop(all->snapshots, ((const struct proto_dump *)data)->id);
         return 0;
     }

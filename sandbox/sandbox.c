@@ -154,6 +154,9 @@ static void close_restore(struct sandbox *s)
     loop_io_remove(s->all->loop, &s->rpc);
     fd_close(&s->rpc.fd);
     fd_close(&s->channel);
+    fd_close(&s->log_write);
+    fd_close(&s->runtime_end);
+    cgroup_door_close(&s->door);
 }
 
 static void on_dead(struct sandbox *s)
@@ -306,26 +309,58 @@ static void on_restored(struct loop_io *io, UNUSED uint32_t events)
     end(s, PROTO_EXIT_KILLED, "");
 }
 
-void sandbox_restore(struct sandbox *s, uint32_t lease_ms)
+void sandbox_forked(struct sandbox *s, int code, const char *what)
+{
+    close_restore(s);
+    if (code == 0) {
+        set_state(s, SANDBOX_RUNNING);
+        tell_created(s, PROTO_CREATED, NULL);
+        return;
+    }
+    err_set(&s->failure, code, "restore: %s: %s", what, strerror(code));
+    end(s, PROTO_EXIT_KILLED, "");
+}
+
+/* The template may have gone since this one was armed. */
+static int ask_template(struct sandbox *s, struct err *e)
+{
+    auto_fd int snapshot = snapshots_use(s->all->snapshots, s->request.snapshot, &s->ends, e);
+
+    if (snapshot < 0 || template_prepare(s->all->templates, snapshot, &s->request, e) < 0)
+        return -e->code;
+    return template_fork(s->all->templates, s, e);
+}
+
+static int ask_criu(struct sandbox *s, struct err *e)
 {
     char log_name[CRIU_LOG_NAME];
 
+    criu_name_log(log_name, s->id);
+    return criu_send_restore(s->rpc.fd, &s->ends, log_name, e);
+}
+
+void sandbox_restore(struct sandbox *s, uint32_t lease_ms)
+{
     if (s->state != SANDBOX_ARMED)
         return;
     set_state(s, SANDBOX_RESTORING);
     sandbox_set_lease(s, lease_ms);
     s->asked = clock_now();
-    criu_name_log(log_name, s->id);
-    if (criu_send_restore(s->rpc.fd, &s->ends, log_name, &s->failure) < 0)
+    if ((s->by_template ? ask_template(s, &s->failure) : ask_criu(s, &s->failure)) < 0)
         end(s, PROTO_EXIT_KILLED, "");
 }
 
-/* criu waits. Its socket comes, and the manager's end of the channel where there is one. */
-static void on_criu(struct sandbox *s, struct msg_fds *fds)
+/* criu waits: its socket comes. Or a template will be asked: the runtime's end of the channel comes. And the manager's end where
+ * there is one. */
+static void on_init_armed(struct sandbox *s, struct msg_fds *fds)
 {
+    s->channel = fds->count == 2 ? take_fd(&fds->fd[1]) : -1;
+    if (s->by_template) {
+        s->runtime_end = take_fd(&fds->fd[0]);
+        return;
+    }
     s->rpc.fd = take_fd(&fds->fd[0]);
     s->rpc.on_ready = on_restored;
-    s->channel = fds->count == 2 ? take_fd(&fds->fd[1]) : -1;
     if (fd_set_nonblock(s->rpc.fd, &s->failure) < 0 || loop_io_add(s->all->loop, &s->rpc, EPOLLIN, &s->failure) < 0)
         end(s, PROTO_EXIT_KILLED, "");
 }
@@ -361,9 +396,9 @@ static void on_message(struct sandbox *s, const union init_report *m, size_t siz
 
     if (size == sizeof(m->started) && m->kind == INIT_STARTED && starting && fds->count == sockets)
         on_init_started(s, fds);
-    else if (size == sizeof(m->started) && m->kind == INIT_ARMED && starting && s->restores && s->rpc.fd < 0 &&
+    else if (size == sizeof(m->started) && m->kind == INIT_ARMED && starting && s->restores && s->channel < 0 &&
              fds->count == (channel ? 2 : 1))
-        on_criu(s, fds);
+        on_init_armed(s, fds);
     else if (size == sizeof(m->failed) && m->kind == INIT_FAILED && starting)
         on_failed(s, &m->failed);
     else if (size == sizeof(m->ended) && m->kind == INIT_ENDED)

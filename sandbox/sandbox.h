@@ -2,7 +2,7 @@
  * Sandboxes, seen from the warden: which there are, and what state each is in.
  *
  *     STARTING --INIT_STARTED--> RUNNING --end, KILL, lease--> ENDING --PID 1 is dead--> REMOVING --no cgroup--> gone
- *     STARTING --> ARMED --RESTORE--> RESTORING --criu's answer--> RUNNING, where a snapshot is restored
+ *     STARTING --> ARMED --RESTORE--> RESTORING --the template's or criu's answer--> RUNNING, where a snapshot is restored
  *         \__________________________failure________________________/
  *
  * The manager hears of it through the link: CREATED on entering RUNNING; EXITED, or FAILED if it never ran, when it is gone.
@@ -21,6 +21,7 @@
 #include "snapshots.h"
 #include "spare.h"
 #include "state.h"
+#include "templates.h"
 #include "toolbox.h"
 
 #include "../rootfs/apply.h"
@@ -30,8 +31,8 @@
 enum sandbox_state {
     SANDBOX_NEW,
     SANDBOX_STARTING,
-    SANDBOX_ARMED,     /* criu waits in it */
-    SANDBOX_RESTORING, /* criu works */
+    SANDBOX_ARMED,     /* it waits for its runtime */
+    SANDBOX_RESTORING, /* the runtime is on its way */
     SANDBOX_RUNNING,
     SANDBOX_ENDING,
     SANDBOX_REMOVING,
@@ -48,6 +49,7 @@ struct sandboxes {
     struct state_ids ids;
     struct apply_paths paths;
     const struct toolbox *toolbox;
+    struct templates *templates;
     int snapshots; /* snapshots.h */
     int work;      /* where criu leaves its logs: RUN/criu-work */
     int run;       /* rootfs/skeleton.h */
@@ -69,13 +71,17 @@ struct sandbox {
     uint64_t id;
     uint32_t flags;
     uid_t uid;
-    bool restores; /* a snapshot, instead of starting anything */
+    bool restores;    /* a snapshot, instead of starting anything */
+    bool by_template; /* and not by criu */
     char group[CGROUP_NAME_MAX];
     int log;                        /* read end, until the manager has it */
     struct loop_io control, pid;    /* socket to fnrun-init; pidfd of PID 1 */
     struct loop_io rpc;             /* to the criu that waits in it; -1 */
     struct criu_ends ends;          /* of what is to be restored */
     int channel;                    /* the manager's end, until it is ARMED; -1 */
+    int log_write, runtime_end;     /* what a template gives to the runtime; -1 */
+    struct cgroup_door door;        /* by which it gets in */
+    struct proto_create request;    /* of what restores */
     struct loop_timer lease, again; /* again: the next try of ENDING or REMOVING */
     unsigned tries;
     nsec_t asked;
@@ -95,10 +101,13 @@ void sandbox_create(struct sandboxes *all, const struct proto_create *m, const c
 
 void sandbox_kill(struct sandbox *s);
 
-/* Lets criu restore what the ARMED one was made for. Ignored in any other state. */
+/* Brings the runtime that the ARMED one was made for. Ignored in any other state. */
 void sandbox_restore(struct sandbox *s, uint32_t lease_ms);
 void sandbox_set_lease(struct sandbox *s, uint32_t lease_ms);
 void sandbox_set_cpu(struct sandbox *s, uint32_t cpu_millis);
+
+/* A template's answer: the runtime runs (code 0), or it can't be (errno, and what failed). */
+void sandbox_forked(struct sandbox *s, int code, const char *what);
 
 /* Kills all and tells nobody: their manager is gone. */
 void sandboxes_disown(struct sandboxes *all);

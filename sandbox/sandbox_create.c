@@ -84,7 +84,7 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
                                    .code_digest = m->code_digest,
                                    .runtime_dir = m->runtime_dir,
                                    .uid = s->uid,
-                                   .toolbox_digest = s->restores ? all->toolbox->digest : NULL,
+                                   .toolbox_digest = s->restores && !s->by_template ? all->toolbox->digest : NULL,
                                    .tmp_bytes = m->tmp_bytes};
     struct child child = {.cgroups = all->cgroups,
                           .door = door,
@@ -95,6 +95,7 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
                           .log = ends->log,
                           .init = all->init,
                           .restores = s->restores,
+                          .by_template = s->by_template,
                           .arm = {.images = images,
                                   .work = all->work,
                                   .log = ends->log,
@@ -109,9 +110,28 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
 
 static int open_snapshot(struct sandbox *s, const struct proto_create *m, struct err *e)
 {
-    if (toolbox_check(s->all->toolbox, e) < 0)
+    auto_fd int dir = snapshots_use(s->all->snapshots, m->snapshot, &s->ends, e);
+
+    if (dir < 0)
         return -e->code;
-    return snapshots_use(s->all->snapshots, m->snapshot, &s->ends, e);
+    s->by_template = template_prepare(s->all->templates, dir, m, e) == 0;
+    if (!s->by_template && (e->code != ENOENT || toolbox_check(s->all->toolbox, e) < 0))
+        return -e->code;
+    s->request = *m;
+    return take_fd(&dir);
+}
+
+/* What the template will give to the runtime must outlive this call. */
+static int keep_ends(struct sandbox *s, const struct ends *ends, struct cgroup_door *door, struct err *e)
+{
+    if (!s->by_template)
+        return 0;
+    s->log_write = fcntl(ends->log, F_DUPFD_CLOEXEC, 0);
+    if (s->log_write < 0)
+        return err_errno(e, "F_DUPFD_CLOEXEC");
+    s->door = *door;
+    *door = CGROUP_DOOR_CLOSED;
+    return 0;
 }
 
 static int make(struct sandbox *s, const struct proto_create *m, const char *strings, struct err *e)
@@ -135,7 +155,7 @@ static int make(struct sandbox *s, const struct proto_create *m, const char *str
         cgroup_remove(s->all->cgroups, s->group, &ignored);
         return -e->code;
     }
-    return 0;
+    return keep_ends(s, &ends, &door, e);
 }
 
 static void fail(struct sandboxes *all, uint64_t id, const struct err *e)
@@ -163,7 +183,8 @@ void sandbox_create(struct sandboxes *all, const struct proto_create *m, const c
     s->uid = all->ids.first_function + m->uid_index;
     s->restores = m->snapshot[0] != '\0';
     s->asked = clock_now();
-    s->log = s->control.fd = s->pid.fd = s->rpc.fd = s->channel = -1;
+    s->log = s->control.fd = s->pid.fd = s->rpc.fd = s->channel = s->log_write = s->runtime_end = -1;
+    s->door = CGROUP_DOOR_CLOSED;
     list_init(&s->node);
     snprintf(s->group, sizeof(s->group), "%" PRIu64, ++all->serial);
     if (make(s, m, strings, &e) < 0) {

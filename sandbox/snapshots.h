@@ -1,6 +1,6 @@
 /*
  * The snapshots of an instance on disk: STATE/snapshots/ID/ has what criu wrote and `ends`, the old ends of the runtime's
- * channel and log. Only root writes there, because root's criu believes what it reads; the manager may read. What is restored
+ * channel and log, and the plan of a template (thaw.h) where one can be made. Only root writes there, because root's criu believes what it reads; the manager may read. What is restored
  * often is in the page cache: it needs no tmpfs of its own, and survives a restart of the machine.
  */
 #ifndef FNRUN_SNAPSHOTS_H
@@ -8,6 +8,9 @@
 
 #include "criu.h"
 #include "state.h"
+
+/* In a snapshot that only criu can restore: the reason. */
+#define SNAPSHOTS_WHY_CRIU "why-criu"
 
 /* Opens the directory of all snapshots and removes what an interrupted dump left. Returns its descriptor. */
 int snapshots_open(const char *path, const struct state_ids *ids, struct err *e);

@@ -49,6 +49,7 @@ struct warden {
     struct cgroups cgroups;
     struct spares spares;
     struct toolbox toolbox;
+    struct templates templates;
     struct buf filter;
     struct sandboxes sandboxes;
     struct manager manager;
@@ -131,6 +132,7 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
         .cgroups = &w->cgroups,
         .spares = &w->spares,
         .toolbox = &w->toolbox,
+        .templates = &w->templates,
         .filter = &w->filter,
         .ids = w->state.ids,
         .max = w->options.max_sandboxes,
@@ -146,6 +148,8 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
     all->init = open(path, O_RDONLY | O_CLOEXEC);
     if (all->init < 0)
         return err_errno(e, "open %s", path);
+    if (templates_open(&w->templates, all, w->libexec, w->options.template_mb << 20, e) < 0)
+        return -e->code;
     all->run = skeleton_make(w->state.run, e);
     if (all->run < 0)
         return -e->code;
@@ -255,6 +259,7 @@ static int run(struct warden *w, struct err *e)
         set_up_sandboxes(w, e) < 0)
         return -e->code;
     rc = serve(w, listener, e);
+    templates_close(&w->templates);
     spares_close(&w->spares);
     toolbox_close(&w->toolbox);
     cgroups_close(&w->cgroups);
