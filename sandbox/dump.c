@@ -148,7 +148,9 @@ static int add_template(const struct job *j, const struct criu_ends *ends, struc
     if (e->code != ENOTSUP)
         return -e->code;
     fd = openat(j->arm.images, SNAPSHOTS_WHY_CRIU, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    return fd < 0 ? err_errno(e, "create " SNAPSHOTS_WHY_CRIU) : fd_write_all(fd, e->msg, strlen(e->msg), e);
+    if (fd < 0)
+        return err_errno(e, "create " SNAPSHOTS_WHY_CRIU);
+    return fd_write_all(fd, e->msg, strlen(e->msg), e) < 0 ? -e->code : (e->code = 0);
 }
 
 static int dump_inside(const struct job *j, struct criu_ends *ret, struct err *e)
