@@ -27,15 +27,20 @@ int compile_add(struct compile *c, enum thaw_parts part, const void *thing, size
     return buf_add(&c->part[part], thing, size, e);
 }
 
-int compile_string(struct compile *c, const char *text, uint32_t *ret_offset, struct err *e)
+int compile_bytes(struct compile *c, const void *data, size_t size, uint32_t *ret_offset, struct err *e)
 {
     struct buf *strings = &c->part[THAW_STRINGS];
 
     *ret_offset = (uint32_t)strings->used;
-    if (buf_add(strings, text, strlen(text) + 1, e) < 0)
+    if (buf_add(strings, data, size, e) < 0)
         return -e->code;
     c->head.part[THAW_STRINGS].count = (uint32_t)strings->used;
     return 0;
+}
+
+int compile_string(struct compile *c, const char *text, uint32_t *ret_offset, struct err *e)
+{
+    return compile_bytes(c, text, strlen(text) + 1, ret_offset, e);
 }
 
 /* The tree is one process, pid 2, leader of its session. */

@@ -48,23 +48,28 @@ static int read_files(struct compile *c, struct err *e)
     return -e->code;
 }
 
-/* What was written into a pipe and not read: of the messages only the first could be read, as its bytes are between them. */
-static int check_pipes_empty(const struct compile *c, struct err *e)
+/* What was written into this pipe and not read. libuv keeps a byte in one as a lock. Each message has its bytes behind it. */
+static int add_pipe_data(struct compile *c, uint32_t pipe_id, struct thaw_file *file, struct err *e)
 {
     auto_image struct criu_image image;
     const uint8_t *data;
     size_t size;
 
     if (criu_image_open(c->dir, "pipes-data.img", &image, e) < 0)
-        return e->code == ENOENT ? 0 : -e->code;
+        return e->code == ENOENT ? (e->code = 0) : -e->code;
     while (criu_image_next(&image, &data, &size, e)) {
         CriuPipeData *p = criu_pipe_data__unpack(NULL, size, data);
-        bool empty = p && p->bytes == 0;
+        const uint8_t *bytes = p ? criu_image_skip(&image, p->bytes) : NULL;
+        uint32_t id = p ? p->pipe_id : 0, count = p ? p->bytes : 0;
 
         if (p)
             criu_pipe_data__free_unpacked(p, NULL);
-        if (!empty)
-            return err_set(e, ENOTSUP, "it has a pipe with unread bytes");
+        if (!bytes)
+            return err_set(e, EUCLEAN, "pipes-data.img can't be read");
+        if (id == pipe_id) {
+            file->bytes = count;
+            return compile_bytes(c, bytes, count, &file->path, e);
+        }
     }
     return -e->code;
 }
@@ -82,7 +87,7 @@ static int describe_regular(struct compile *c, const CriuFile *f, struct thaw_fi
 }
 
 /* The index of the other end, or of none: an end alone whose other is closed. */
-static int describe_pipe(const struct compile *c, const CriuFile *f, struct thaw_file *ret, struct err *e)
+static int describe_pipe(struct compile *c, const CriuFile *f, struct thaw_file *ret, struct err *e)
 {
     unsigned ends = 0;
 
@@ -101,7 +106,8 @@ static int describe_pipe(const struct compile *c, const CriuFile *f, struct thaw
         if ((other->flags & O_ACCMODE) == (f->pipe->flags & O_ACCMODE))
             ends = 2;
     }
-    return ends < 2 ? 0 : err_set(e, ENOTSUP, "it has opened an end of a pipe twice");
+    return ends < 2 ? add_pipe_data(c, f->pipe->pipe_id, ret, e)
+                    : err_set(e, ENOTSUP, "it has opened an end of a pipe twice");
 }
 
 static int describe_epoll(struct compile *c, const CriuEpoll *p, struct thaw_file *ret, struct err *e)
@@ -177,7 +183,7 @@ int compile_files(struct compile *c, struct err *e)
 {
     bool used[THAW_FILES_MAX] = {false};
 
-    if (read_files(c, e) < 0 || check_pipes_empty(c, e) < 0 || add_descriptors(c, used, e) < 0)
+    if (read_files(c, e) < 0 || add_descriptors(c, used, e) < 0)
         return -e->code;
     for (unsigned i = 0; i < c->files; i++) {
         struct thaw_file file = {.kind = THAW_REGULAR};

@@ -27,7 +27,8 @@ int compile_threads(struct compile *c, struct err *e);
 /* Appends one thing to a part. */
 int compile_add(struct compile *c, enum thaw_parts part, const void *thing, size_t size, struct err *e);
 
-/* Where `text` is among the strings from now on. */
+/* Where the bytes are among the strings from now on. */
+int compile_bytes(struct compile *c, const void *data, size_t size, uint32_t *ret_offset, struct err *e);
 int compile_string(struct compile *c, const char *text, uint32_t *ret_offset, struct err *e);
 
 /* A regular file by criu's id; NULL with *e set where it is none or can't be opened again. */

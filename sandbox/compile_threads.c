@@ -169,16 +169,15 @@ static int set_thread(const CriuCore *core, uint32_t tid, struct thaw_thread *re
 static int add_fpu(struct compile *c, const CriuCore *core, struct thaw_thread *t, struct err *e)
 {
     static const char zeros[64];
-    struct buf *strings = &c->part[THAW_STRINGS];
+    const struct buf *strings = &c->part[THAW_STRINGS];
     struct fpu fpu;
+    uint32_t offset;
 
     if (make_fpu(core->thread_info->fpregs, &fpu, e) < 0 ||
-        buf_add(strings, zeros, (64 - strings->used % 64) % 64, e) < 0)
+        compile_bytes(c, zeros, (64 - strings->used % 64) % 64, &offset, e) < 0 ||
+        compile_bytes(c, fpu.bytes, fpu.size + sizeof(uint32_t), &offset, e) < 0)
         return -e->code;
-    t->frame.fpu = strings->used;
-    if (buf_add(strings, fpu.bytes, fpu.size + sizeof(uint32_t), e) < 0)
-        return -e->code;
-    c->head.part[THAW_STRINGS].count = (uint32_t)strings->used;
+    t->frame.fpu = offset;
     return 0;
 }
 

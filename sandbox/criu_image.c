@@ -53,6 +53,16 @@ bool criu_image_next(struct criu_image *i, const uint8_t **ret_data, size_t *ret
     return true;
 }
 
+const uint8_t *criu_image_skip(struct criu_image *i, size_t size)
+{
+    const uint8_t *data = (const uint8_t *)i->bytes.data + i->at;
+
+    if (size > i->bytes.used - i->at)
+        return NULL;
+    i->at += size;
+    return data;
+}
+
 bool criu_image_has(int dir, const char *name)
 {
     auto_image struct criu_image i;

@@ -24,6 +24,9 @@ int criu_image_open(int dir, const char *name, struct criu_image *ret, struct er
 /* The next message, in the image's own memory; false at the end. A size that can't be is -EUCLEAN in e->code, 0 otherwise. */
 bool criu_image_next(struct criu_image *i, const uint8_t **ret_data, size_t *ret_size, struct err *e);
 
+/* Raw bytes between two messages; NULL where there are not so many. */
+const uint8_t *criu_image_skip(struct criu_image *i, size_t size);
+
 /* Is there such an image with any message in it? */
 bool criu_image_has(int dir, const char *name);
 

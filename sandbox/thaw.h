@@ -81,7 +81,7 @@ struct thaw_file {
     uint64_t value;                /* position, counter; of a pipe, its other end's index + 1, or 0 */
     uint32_t path;                 /* string; of a regular one */
     uint32_t first_watch, watches; /* of an epoll */
-    uint32_t reserved;
+    uint32_t bytes;                /* of a pipe: how many wait in it, at `path` */
 };
 
 struct thaw_fd {

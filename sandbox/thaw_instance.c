@@ -99,6 +99,8 @@ static long open_pipe(const struct thaw_file *file)
 
     if (rc < 0)
         return rc;
+    if (file->bytes && SYS(write, ends[1], thaw_string(file->path), file->bytes) != (long)file->bytes)
+        return -EIO;
     other = ends[reads];
     if (file->value == 0) {
         SYS(close, other);
