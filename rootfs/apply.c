@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -10,25 +11,28 @@
 
 #include "../sandbox/base/fd.h"
 
-/* The plan is carried out with descriptors: a path could change its meaning on the way. */
+/* The plan is carried out with descriptors: a path could change its meaning on the way, and leads nowhere once the mount namespace
+ * of the sources is left. */
 struct work {
     const struct apply_paths *paths;
-    int base[PLAN_BASES]; /* opened when first needed */
-    int root;             /* the new root, once it is mounted */
+    int base[PLAN_BASES];    /* opened when first needed */
+    int mount[PLAN_OPS_MAX]; /* what each operation mounts, not attached yet; the first becomes the root */
+    unsigned count;
 };
 
 static void work_close(struct work *w)
 {
     for (int i = 0; i < PLAN_BASES; i++)
         fd_close(&w->base[i]);
-    fd_close(&w->root);
+    for (unsigned i = 0; i < w->count; i++)
+        fd_close(&w->mount[i]);
 }
 
 /* A target lies in the image, whose symbolic links must not lead elsewhere. */
 static int open_target(const struct work *w, const char *target, struct err *e)
 {
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-    long fd = syscall(SYS_openat2, w->root, target, &how, sizeof(how));
+    long fd = syscall(SYS_openat2, w->mount[0], target, &how, sizeof(how));
 
     return fd < 0 ? err_errno(e, "open /%s in the image", target) : (int)fd;
 }
@@ -94,55 +98,55 @@ static int set_attributes(int mnt, const struct plan_op *op, struct err *e)
     return 0;
 }
 
-static int attach(struct work *w, int mnt, int target, struct err *e)
+/* Before the namespace is changed: sources are found in the old one. */
+static int make_mounts(struct work *w, const struct plan *p, struct err *e)
 {
-    if (w->root < 0) {
-        if (move_mount(mnt, "", AT_FDCWD, w->paths->mount_point, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-            return err_errno(e, "move_mount to %s", w->paths->mount_point);
-        w->root = fcntl(mnt, F_DUPFD_CLOEXEC, 0);
-        return w->root < 0 ? err_errno(e, "F_DUPFD") : 0;
+    for (; w->count < p->count; w->count++) {
+        const struct plan_op *op = &p->op[w->count];
+        int mnt = op->kind == PLAN_TREE ? clone_tree(w, op, e) : new_filesystem(op, e);
+
+        w->mount[w->count] = mnt;
+        if (mnt < 0 || set_attributes(mnt, op, e) < 0)
+            return err_wrap(e, "/%s", op->target);
     }
-    if (move_mount(mnt, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-        return err_errno(e, "move_mount");
     return 0;
 }
 
-static int apply_op(struct work *w, const struct plan_op *op, struct err *e)
+static int enter_namespace(const struct apply_paths *paths, struct err *e)
 {
-    auto_fd int target = -1, mnt = -1;
-
-    if (op->target[0]) {
-        target = open_target(w, op->target, e);
-        if (target < 0)
-            return op->optional && e->code == ENOENT ? 0 : -e->code;
-    }
-    mnt = op->kind == PLAN_TREE ? clone_tree(w, op, e) : new_filesystem(op, e);
-    if (mnt < 0 || set_attributes(mnt, op, e) < 0)
-        return -e->code;
-    return attach(w, mnt, target, e);
+    if (setns(paths->bare, CLONE_NEWNS) < 0)
+        return err_errno(e, "enter the bare mount namespace");
+    return unshare(CLONE_NEWNS) < 0 ? err_errno(e, "unshare") : 0;
 }
 
-/* pivot_root(".", ".") stacks the old root under the new one, from where it is taken away: no directory is needed. */
-static int pivot(const struct work *w, struct err *e)
+static int attach(const struct work *w, int mnt, const struct plan_op *op, struct err *e)
 {
-    if (fchdir(w->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
-        return err_errno(e, "pivot_root");
-    if (umount2(".", MNT_DETACH) < 0)
-        return err_errno(e, "detach the old root");
-    if (chdir("/") < 0)
-        return err_errno(e, "chdir /");
-    return 0;
+    auto_fd int target = open_target(w, op->target, e);
+
+    if (target < 0)
+        return op->optional && e->code == ENOENT ? 0 : -e->code;
+    return move_mount(mnt, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0
+               ? err_errno(e, "move_mount")
+               : 0;
+}
+
+/* The root lies over the bare one (bare.h). setns leads into it by itself; this process is there already. */
+static int attach_root(const struct work *w, struct err *e)
+{
+    if (move_mount(w->mount[0], "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return err_errno(e, "move_mount to /");
+    return fchdir(w->mount[0]) < 0 || chroot(".") < 0 || chdir("/") < 0 ? err_errno(e, "enter the root") : 0;
 }
 
 int apply_plan(const struct plan *p, const struct apply_paths *paths, struct err *e)
 {
-    __attribute__((cleanup(work_close))) struct work w = {.paths = paths, .base = {-1, -1, -1, -1}, .root = -1};
+    __attribute__((cleanup(work_close))) struct work w = {.paths = paths, .base = {-1, -1, -1, -1}};
 
     _Static_assert(PLAN_BASES == 4, "the initializer above");
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return err_errno(e, "make mounts private");
-    for (unsigned i = 0; i < p->count; i++)
-        if (apply_op(&w, &p->op[i], e) < 0)
+    if (make_mounts(&w, p, e) < 0 || enter_namespace(paths, e) < 0 || attach_root(&w, e) < 0)
+        return -e->code;
+    for (unsigned i = 1; i < p->count; i++)
+        if (attach(&w, w.mount[i], &p->op[i], e) < 0)
             return err_wrap(e, "/%s", p->op[i].target);
-    return pivot(&w, e);
+    return 0;
 }

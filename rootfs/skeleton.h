@@ -5,7 +5,7 @@
  *   run/dev/              null zero full random urandom, links fd stdin stdout stderr
  *   run/empty/            file, directory: what lies over masked parts of /proc
  *   run/passwd/UID        /etc/passwd of the function with that uid
- *   run/root/             mount point of a sandbox's root while it is built
+ *   run/root/             mount point for bare.h
  */
 #ifndef FNRUN_ROOTFS_SKELETON_H
 #define FNRUN_ROOTFS_SKELETON_H

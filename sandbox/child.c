@@ -55,7 +55,7 @@ static int enter_namespaces(const struct child *c, struct err *e)
     if (cgroup_enter(c->cgroups, c->door, e) < 0 || spare_enter(c->spare, e) < 0)
         return -e->code;
     /* After entering the group, which becomes the root of what the sandbox sees of cgroups. */
-    if (unshare(CLONE_NEWNS | CLONE_NEWCGROUP) < 0)
+    if (unshare(CLONE_NEWCGROUP) < 0)
         return err_errno(e, "unshare");
     return apply_plan(c->plan, c->paths, e) < 0 ? err_wrap(e, "mount") : 0;
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -80,9 +79,7 @@ static void run_child(const struct start *s)
 
     if (child_reset(&e) == 0 && (oom = child_raise_oom_score(&e)) >= 0) {
         close(oom);
-        if (unshare(CLONE_NEWNS) < 0)
-            err_errno(&e, "unshare");
-        else if (apply_plan(&s->plan, &s->all->all->paths, &e) == 0)
+        if (apply_plan(&s->plan, &s->all->all->paths, &e) == 0)
             exec_thaw(s, &e);
     }
     log_error("template: %s", e.msg);

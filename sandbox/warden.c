@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../rootfs/bare.h"
 #include "../rootfs/skeleton.h"
 #include "base/log.h"
 #include "caps.h"
@@ -140,7 +141,7 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
                            [PLAN_CODE] = w->state.code,
                            [PLAN_RUNTIMES] = w->runtimes,
                            [PLAN_RUN] = w->state.run},
-                  .mount_point = w->state.root},
+                  .bare = -1},
         .ctx = w,
     };
     sandboxes_init(all);
@@ -152,6 +153,9 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
         return -e->code;
     all->run = skeleton_make(w->state.run, e);
     if (all->run < 0)
+        return -e->code;
+    all->paths.bare = bare_make(w->state.root, e);
+    if (all->paths.bare < 0)
         return -e->code;
     all->work = openat(all->run, SKELETON_WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (all->work < 0)
