@@ -186,6 +186,7 @@ class Warden:
     def make_libexec(self):
         (self.libexec / "runtimes" / RUNTIME).mkdir(parents=True)
         (self.libexec / "fnrun-init").symlink_to(BUILD / "fnrun-init")
+        (self.libexec / "fnrun-thaw").symlink_to(BUILD / "fnrun-thaw")
         shutil.copy(Path(__file__).parent / "programs/stand_in_fnrund", self.libexec / "fnrund")
 
     def command(self, *options):
