@@ -136,8 +136,11 @@ demo: ## show it all on this machine: packages, build, images, functions cold an
 lint: all ## check style, sizes, include direction, and what each program links
 	@BUILD=$(BUILD) tools/dev/lint
 
-bench: all images ## measure starts and calls beside what they are compared to
-	@BUILD=$(BUILD) tools/dev/bench
+bench: ## measure starts and calls beside what they are compared to; installs what it needs
+	@tools/dev/deps build run bench
+	@$(MAKE) all images
+	@tools/dev/examples numpy-python aws-sdk-node
+	@FNRUN_BUILD=$(BUILD) tools/dev/bench
 
 LIBEXEC = $(DESTDIR)$(PREFIX)/libexec/fnrun
 

@@ -11,9 +11,10 @@
 struct bench_plan {
     const char *endpoint;
     struct request request;
-    size_t count;
+    size_t count;       /* requests; fewer where `seconds` are over first */
+    long seconds;       /* 0: no limit */
     size_t warm_up;     /* requests before the measured ones: they open the connections and warm the instances */
-    long pause_ms;      /* between two requests, with one at a time */
+    long pause_ms;      /* before each request but the very first, with one at a time */
     size_t concurrency; /* requests under way at a time, each on its own connection */
     const char *start;  /* "cold" or "restored": an answer of another start is an error; NULL: any */
 };
@@ -25,7 +26,7 @@ struct bench_sample {
 
 struct bench_result {
     struct bench_sample *samples; /* successful requests in the order they ended */
-    size_t count, colds, errors;
+    size_t count, room, colds, errors;
     nsec_t elapsed;
     char first_error[300];
 };

@@ -17,6 +17,7 @@ struct bench {
     CURLM *multi;
     bool measuring;                /* not the warm-up */
     size_t target, started, ended; /* requests of this phase */
+    nsec_t until;                  /* no request of this phase begins later; 0: whenever */
 };
 
 void bench_free(struct bench_result *r)
@@ -41,23 +42,44 @@ static const char *find_fault(const struct bench_plan *p, const struct client *c
     return NULL;
 }
 
-static void take_answer(struct bench *b, const struct client *c, nsec_t total)
+static int add_sample(struct bench_result *r, const struct bench_sample *s, struct err *e)
+{
+    if (r->count == r->room) {
+        size_t room = MAX(2 * r->room, (size_t)1024);
+        struct bench_sample *more = reallocarray(r->samples, room, sizeof(*more));
+
+        if (!more)
+            return err_set(e, ENOMEM, "no memory");
+        r->samples = more;
+        r->room = room;
+    }
+    r->samples[r->count++] = *s;
+    return 0;
+}
+
+static int take_answer(struct bench *b, const struct client *c, nsec_t total, struct err *e)
 {
     const char *start = client_header(c, "X-Fnrun-Start");
     const char *fault = find_fault(b->plan, c, start ? start : "");
     struct bench_result *r = b->result;
+    struct bench_sample sample = {.total = total,
+                                  .create = client_header_number(c, "X-Fnrun-Create-Ns", 0),
+                                  .init = client_header_number(c, "X-Fnrun-Init-Ns", 0)};
 
     b->ended++;
     if (!b->measuring)
-        return;
+        return 0;
     if (fault) {
         note_error(r, fault);
-        return;
+        return 0;
     }
     r->colds += start && strcmp(start, "warm") != 0;
-    r->samples[r->count++] = (struct bench_sample){.total = total,
-                                                   .create = client_header_number(c, "X-Fnrun-Create-Ns", 0),
-                                                   .init = client_header_number(c, "X-Fnrun-Init-Ns", 0)};
+    return add_sample(r, &sample, e);
+}
+
+static bool is_more_wanted(const struct bench *b)
+{
+    return b->started < b->target && (b->until == 0 || clock_now() < b->until);
 }
 
 /* A connection that fails would fail again: whatever is left isn't tried. */
@@ -65,15 +87,15 @@ static int run_one_by_one(struct bench *b, struct err *e)
 {
     struct client *c = b->clients[0];
 
-    while (b->ended < b->target) {
+    while (is_more_wanted(b)) {
         nsec_t begun;
 
-        if (b->plan->pause_ms && b->ended > 0)
+        if (b->plan->pause_ms && (b->measuring || b->started > 0))
             usleep((useconds_t)b->plan->pause_ms * 1000);
+        b->started++;
         begun = clock_now();
-        if (client_perform(c, e) < 0)
+        if (client_perform(c, e) < 0 || take_answer(b, c, clock_now() - begun, e) < 0)
             return -e->code;
-        take_answer(b, c, clock_now() - begun);
     }
     return 0;
 }
@@ -106,11 +128,10 @@ static int take_finished(struct bench *b, struct err *e)
         size_t i = find_client(b, m->easy_handle);
         CURLcode code = m->data.result;
 
-        if (client_end(b->clients[i], code, e) < 0)
+        if (client_end(b->clients[i], code, e) < 0 || take_answer(b, b->clients[i], now - b->begun[i], e) < 0)
             return -e->code;
-        take_answer(b, b->clients[i], now - b->begun[i]);
         curl_multi_remove_handle(b->multi, b->clients[i]->curl);
-        if (b->started < b->target)
+        if (is_more_wanted(b))
             start_next(b, i);
     }
     return 0;
@@ -120,9 +141,9 @@ static int run_together(struct bench *b, struct err *e)
 {
     int running;
 
-    for (size_t i = 0; i < b->plan->concurrency && b->started < b->target; i++)
+    for (size_t i = 0; i < b->plan->concurrency && is_more_wanted(b); i++)
         start_next(b, i);
-    while (b->ended < b->target) {
+    while (b->ended < b->started) {
         CURLMcode rc = curl_multi_perform(b->multi, &running);
 
         if (rc == CURLM_OK && take_finished(b, e) < 0)
@@ -135,11 +156,12 @@ static int run_together(struct bench *b, struct err *e)
     return 0;
 }
 
-/* Runs `count` requests to their end. */
-static int run_phase(struct bench *b, size_t count, bool measuring, struct err *e)
+/* Runs requests to their end: `count` of them, or as many as begin within `seconds`. */
+static int run_phase(struct bench *b, size_t count, long seconds, bool measuring, struct err *e)
 {
     b->measuring = measuring;
     b->target = count;
+    b->until = seconds ? clock_now() + seconds * NSEC_PER_SEC : 0;
     b->started = b->ended = 0;
     return b->multi ? run_together(b, e) : run_one_by_one(b, e);
 }
@@ -150,9 +172,8 @@ static int prepare(struct bench *b, struct err *e)
 
     b->clients = calloc(p->concurrency, sizeof(*b->clients));
     b->begun = calloc(p->concurrency, sizeof(*b->begun));
-    b->result->samples = calloc(p->count, sizeof(*b->result->samples));
     b->multi = p->concurrency > 1 ? curl_multi_init() : NULL;
-    if (!b->clients || !b->begun || !b->result->samples || (p->concurrency > 1 && !b->multi))
+    if (!b->clients || !b->begun || (p->concurrency > 1 && !b->multi))
         return err_set(e, ENOMEM, "no memory");
     if (b->multi)
         curl_multi_setopt(b->multi, CURLMOPT_MAXCONNECTS, (long)p->concurrency);
@@ -183,10 +204,10 @@ int bench_run(const struct bench_plan *p, struct bench_result *ret, struct err *
     *ret = (struct bench_result){0};
     rc = prepare(&b, e);
     if (rc == 0)
-        rc = run_phase(&b, p->warm_up, false, e);
+        rc = run_phase(&b, p->warm_up, 0, false, e);
     begun = clock_now();
     if (rc == 0)
-        rc = run_phase(&b, p->count, true, e);
+        rc = run_phase(&b, p->count, p->seconds, true, e);
     ret->elapsed = clock_now() - begun;
     release(&b);
     return rc;

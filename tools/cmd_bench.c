@@ -10,6 +10,8 @@ enum mode { COLD, RESTORE, WARM, PING };
 static const char *const mode_names[] = {"cold", "restore", "warm", "ping"};
 static const long default_counts[] = {20, 100, 1000, 1000};
 
+#define COUNT_MAX 10000000L
+
 /* What the server calls them. */
 static const char *const starts[] = {"cold", "restored", NULL, NULL};
 
@@ -18,7 +20,7 @@ static const char *const starts[] = {"cold", "restored", NULL, NULL};
 struct run {
     struct cli *c;
     enum mode mode;
-    long count, concurrency, pause_ms;
+    long count, seconds, concurrency, pause_ms;
     struct buf payload, path;
     struct bench_result result, constant; /* `constant`: beside a warm run only */
 };
@@ -85,8 +87,8 @@ static int print_text(const struct run *b, struct err *e)
     const struct bench_result *r = &b->result;
     struct stats all, constant, part;
 
-    printf("%s%s%s, %ld requests, %ld at a time\n\n", b->mode == PING ? "" : b->c->operands[0],
-           b->mode == PING ? "" : ", ", mode_names[b->mode], b->count, b->concurrency);
+    printf("%s%s%s, %zu requests, %ld at a time\n\n", b->mode == PING ? "" : b->c->operands[0],
+           b->mode == PING ? "" : ", ", mode_names[b->mode], r->count + r->errors, b->concurrency);
     printf("  %-16s %9s %9s %9s %9s %9s\n", "milliseconds", "min", "p50", "p90", "p99", "max");
     if (print_row(b->mode == PING ? "constant" : mode_names[b->mode], r, TOTAL, &all, e) < 0 ||
         (b->mode == COLD && print_row("- make sandbox", r, CREATE, &part, e) < 0) ||
@@ -150,7 +152,7 @@ static int print_json(const struct run *b, struct err *e)
     if (b->mode != PING)
         cJSON_AddStringToObject(json, "function", b->c->operands[0]);
     cJSON_AddStringToObject(json, "mode", mode_names[b->mode]);
-    cJSON_AddNumberToObject(json, "count", (double)b->count);
+    cJSON_AddNumberToObject(json, "count", (double)(b->result.count + b->result.errors));
     cJSON_AddNumberToObject(json, "concurrency", (double)b->concurrency);
     if (add_result(json, &b->result, &all, e) < 0)
         return -e->code;
@@ -173,12 +175,11 @@ static int measure(struct run *b, const struct request *request, struct bench_re
     struct bench_plan p = {.endpoint = api_endpoint(b->c),
                            .request = *request,
                            .count = (size_t)b->count,
+                           .seconds = b->seconds,
                            .concurrency = each,
                            .start = starts[b->mode],
                            .pause_ms = b->pause_ms,
-                           .warm_up = b->mode == RESTORE ? 0
-                                      : b->mode == COLD  ? each
-                                                         : MAX(2 * each, (size_t)WARM_UP_LEAST)};
+                           .warm_up = starts[b->mode] ? each : MAX(2 * each, (size_t)WARM_UP_LEAST)};
     int rc = bench_run(&p, ret, e);
 
     if (rc == -CLIENT_UNREACHABLE)
@@ -219,7 +220,8 @@ static int read_options(struct run *b, struct err *e)
     b->mode = (enum mode)i;
     if (b->mode != PING && b->c->operand_count == 0)
         return cli_usage(b->c, e, "NAME is missing");
-    if (cli_number(b->c, OPT_bench_count, 1, 10000000, default_counts[i], &b->count, e) < 0)
+    if (cli_number(b->c, OPT_bench_seconds, 1, 3600, 0, &b->seconds, e) < 0 ||
+        cli_number(b->c, OPT_bench_count, 1, COUNT_MAX, b->seconds ? COUNT_MAX : default_counts[i], &b->count, e) < 0)
         return -e->code;
     /* A restored start is what it is when a sandbox is armed for it, which takes a few milliseconds after the last one. */
     if (cli_number(b->c, OPT_bench_pause, 0, 60000, b->mode == RESTORE ? 50 : 0, &b->pause_ms, e) < 0)
