@@ -1,6 +1,6 @@
 /*
  * State at entry: pid 2 of a sandbox whose PID 1 waits, in all its namespaces and its cgroup, a fork of the template: uid 0 with
- * the template's capabilities, the runtime's memory, one thread. Of that memory nothing is trusted or run before the last step;
+ * the template's capabilities, an empty bounding set, no_new_privs, the runtime's memory, one thread. Of that memory nothing is trusted or run before the last step;
  * this program's own pages are beside it. A step that fails ends the instance.
  */
 #include "thaw_instance.h"
@@ -240,8 +240,8 @@ static int set_process(struct init_failure *f)
     if (rc < 0)
         return init_fail(f, rc, "set session and working directory");
     SYS(umask, thaw_memory.plan.umask);
-    if (set_actions(f) < 0 || set_memory(f) < 0 || init_drop_bounding_set(f) < 0 ||
-        init_drop_but_restore(thaw_memory.plan.uid, f) < 0 || set_limits(f) < 0)
+    if (set_actions(f) < 0 || set_memory(f) < 0 || init_drop_but_restore(thaw_memory.plan.uid, f) < 0 ||
+        set_limits(f) < 0)
         return -1;
     /* As after an exec: /proc/self is its own again. */
     rc = SYS(prctl, PR_SET_DUMPABLE, 1);
