@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/msg.h"
 #include "criu.h"
+#include "tcp_end.h"
 #include "toolbox.h"
 
 struct pair {
@@ -136,7 +137,7 @@ int arm_sandbox(const struct arm *a, struct armed *ret, struct err *e)
 {
     auto_pair channel = {{-1, -1}};
 
-    if (a->with_channel && make_pair(SOCK_STREAM, &channel, e) < 0)
+    if ((a->with_channel ? make_pair(SOCK_STREAM, &channel, e) : tcp_end_restore(a->images, &channel.fd[0], e)) < 0)
         return -e->code;
     if (arm_start_criu(a, channel.fd[1], &ret->rpc, e) < 0)
         return -e->code;

@@ -85,15 +85,14 @@ static int arm(const struct child *c, int last_pid, struct err *e)
 {
     struct init_started m = {.kind = INIT_ARMED};
     struct armed armed;
-    struct msg_fds fds = {.count = 1};
+    struct msg_fds fds = {.count = 2};
 
     if (!c->restores)
         return 0;
     if (leave_low_pids(last_pid, e) < 0 || arm_sandbox(&c->arm, &armed, e) < 0)
         return err_wrap(e, "arm");
     fds.fd[0] = armed.rpc;
-    if (armed.channel >= 0)
-        fds.fd[fds.count++] = armed.channel;
+    fds.fd[1] = armed.channel;
     return msg_send(c->control, &m, sizeof(m), &fds, e);
 }
 

@@ -320,12 +320,12 @@ void sandbox_restore(struct sandbox *s, uint32_t lease_ms)
         end(s, PROTO_EXIT_KILLED, "");
 }
 
-/* criu waits. Its socket comes, and the manager's end of the channel where there is one. */
+/* criu waits. Its socket comes, and the manager's end of the channel or connection. */
 static void on_criu(struct sandbox *s, struct msg_fds *fds)
 {
     s->rpc.fd = take_fd(&fds->fd[0]);
     s->rpc.on_ready = on_restored;
-    s->channel = fds->count == 2 ? take_fd(&fds->fd[1]) : -1;
+    s->channel = take_fd(&fds->fd[1]);
     if (fd_set_nonblock(s->rpc.fd, &s->failure) < 0 || loop_io_add(s->all->loop, &s->rpc, EPOLLIN, &s->failure) < 0)
         end(s, PROTO_EXIT_KILLED, "");
 }
@@ -333,7 +333,7 @@ static void on_criu(struct sandbox *s, struct msg_fds *fds)
 /* PID 1 has given up its privileges. With a criu that waits, the channel is not among its sockets. */
 static void on_init_started(struct sandbox *s, struct msg_fds *fds)
 {
-    if (s->restores && s->channel >= 0)
+    if (s->restores)
         fds->fd[fds->count++] = take_fd(&s->channel);
     on_sockets(s, fds);
 }
@@ -362,7 +362,7 @@ static void on_message(struct sandbox *s, const union init_report *m, size_t siz
     if (size == sizeof(m->started) && m->kind == INIT_STARTED && starting && fds->count == sockets)
         on_init_started(s, fds);
     else if (size == sizeof(m->started) && m->kind == INIT_ARMED && starting && s->restores && s->rpc.fd < 0 &&
-             fds->count == (channel ? 2 : 1))
+             fds->count == 2)
         on_criu(s, fds);
     else if (size == sizeof(m->failed) && m->kind == INIT_FAILED && starting)
         on_failed(s, &m->failed);
