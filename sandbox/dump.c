@@ -1,6 +1,5 @@
 #include "dump.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -23,8 +22,10 @@
 #include "arm.h"
 #include "base/channel.h"
 #include "base/log.h"
+#include "dump_check.h"
 #include "forget.h"
 #include "tcp_end.h"
+#include "tmp_files.h"
 
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
@@ -125,21 +126,6 @@ static int enter(const struct job *j, struct err *e)
     return attach(tree, TOOLBOX_MOUNT, e) < 0 || attach(cache, "/run", e) < 0 ? -e->code : 0;
 }
 
-/* criu leaves the files of /tmp alone: they are of a mount that every sandbox has of its own. */
-static int check_tmp(struct err *e)
-{
-    DIR *d = opendir("/tmp");
-    const struct dirent *entry;
-    int rc = d ? 0 : err_errno(e, "open /tmp");
-
-    while (d && rc == 0 && (entry = readdir(d)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            rc = err_set(e, ENOTEMPTY, "its init has left /tmp/%.200s, which a snapshot can't keep yet", entry->d_name);
-    if (d)
-        closedir(d);
-    return rc;
-}
-
 /* Third-party runtimes have no channel; they are dumped while they wait for an answer. */
 static int save_connection(const struct job *j, struct err *e)
 {
@@ -154,9 +140,10 @@ static int dump_inside(const struct job *j, struct criu_ends *ret, struct err *e
 {
     int rpc;
 
-    if (enter(j, e) < 0 || check_tmp(e) < 0 || read_ends(j, ret, e) < 0 || save_connection(j, e) < 0 ||
-        forget_random(e) < 0 || arm_start_criu(&j->arm, -1, &rpc, e) < 0 ||
-        criu_send_dump(rpc, ret, j->log_name, e) < 0 || criu_receive(rpc, e) < 0)
+    if (enter(j, e) < 0 || dump_check_processes(e) < 0 || tmp_files_save(j->arm.uid, j->arm.images, e) < 0 ||
+        read_ends(j, ret, e) < 0 || save_connection(j, e) < 0 || forget_random(e) < 0 ||
+        arm_start_criu(&j->arm, -1, &rpc, e) < 0 || criu_send_dump(rpc, ret, j->log_name, e) < 0 ||
+        criu_receive(rpc, e) < 0)
         return -e->code;
     return forget_random_on_fork(j->arm.images, e);
 }
