@@ -42,7 +42,7 @@ help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 	@echo "  SANITIZE=1 builds and checks with ASan and UBSan"
 
-all: $(PROGRAMS) runtimes ## build everything into build/
+all: $(PROGRAMS) $(BUILD)/criu-preload.so runtimes ## build everything into build/
 
 $(BUILD)/fnrun: $(call objects,$(CLI_SRC))
 	$(CC) $(LINK) -o $@ $^ $(CLI_LIBS)
@@ -60,6 +60,11 @@ $(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC) $(BARE_SRC))
 # Templates: the same, at an address that is nobody else's (sandbox/thaw.h, THAW_BASE).
 $(BUILD)/fnrun-thaw: $(patsubst %.c,$(BUILD)/init/%.o,$(THAW_SRC) $(BARE_SRC))
 	$(CC) -static -nostdlib -Wl,-z,noexecstack -Wl,-Ttext-segment=0x100000000000 -Wl,-z,max-page-size=4096 -o $@ $^
+
+# Runs in CRIU, whose C library is another Debian's.
+$(BUILD)/criu-preload.so: sandbox/preload/getsockopt.c
+	@mkdir -p $(dir $@)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -fPIC -shared -Wl,-z,noexecstack -o $@ $<
 
 # CRIU's messages and images.
 $(BUILD)/gen/%.pb-c.c: sandbox/%.proto
@@ -148,6 +153,7 @@ install: all ## install under PREFIX (default /usr)
 	install -D -m 755 $(BUILD)/fnrun $(DESTDIR)$(PREFIX)/bin/fnrun
 	install -d -m 755 $(LIBEXEC)
 	install -m 755 $(BUILD)/fnrun-warden $(BUILD)/fnrund $(BUILD)/fnrun-init $(BUILD)/fnrun-thaw $(LIBEXEC)/
+	install -m 644 $(BUILD)/criu-preload.so $(LIBEXEC)/
 	cp -r $(BUILD)/runtimes $(BUILD)/images $(LIBEXEC)/
 	install -D -m 644 tools/man/fnrun.1 $(DESTDIR)$(PREFIX)/share/man/man1/fnrun.1
 

@@ -152,7 +152,7 @@ static enum MHD_Result call_handler(struct http_request *r, void (*handler)(stru
 }
 
 static enum MHD_Result on_access(UNUSED void *cls, UNUSED struct MHD_Connection *c, UNUSED const char *url,
-                                 const char *method, UNUSED const char *version, const char *data, size_t *data_size,
+                                 const char *method, const char *version, const char *data, size_t *data_size,
                                  void **con_cls)
 {
     struct http_request *r = *con_cls;
@@ -162,6 +162,7 @@ static enum MHD_Result on_access(UNUSED void *cls, UNUSED struct MHD_Connection 
     if (!r->begun) {
         r->begun = true;
         r->method = method;
+        r->version = version;
         return call_handler(r, r->handlers->on_headers, false);
     }
     if (*data_size > 0) {
@@ -306,6 +307,11 @@ void http_each_header(const struct http_request *r, void (*each)(void *, const c
     struct header_walk w = {.each = each, .ctx = ctx};
 
     MHD_get_connection_values(r->connection, MHD_HEADER_KIND, on_header, &w);
+}
+
+int http_socket(const struct http_request *r)
+{
+    return MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
 void http_peer(const struct http_request *r, char *ret, size_t size)

@@ -28,8 +28,8 @@ struct http_handlers {
 
 struct http_request {
     /* For the handlers to read. */
-    const char *method;
-    char *path; /* as the client sent it, percent-encoded, without the query string */
+    const char *method, *version; /* "GET", "HTTP/1.1" */
+    char *path;                   /* as the client sent it, percent-encoded, without the query string */
     struct buf body;
     bool body_too_large;  /* more than body.cap came (the rest was thrown away): answer with an error */
     void *connection_ctx; /* what http_adopt was given; NULL for API connections */
@@ -73,6 +73,9 @@ const char *http_query(const struct http_request *r, const char *name);
 /* Calls `each` for every request header, for copying x-amz-meta-* and the like. */
 void http_each_header(const struct http_request *r, void (*each)(void *ctx, const char *name, const char *value),
                       void *ctx);
+
+/* The connection's descriptor, which stays the server's. */
+int http_socket(const struct http_request *r);
 
 /* The address of the client as text, "-" if unknown. */
 void http_peer(const struct http_request *r, char *ret, size_t size);

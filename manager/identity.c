@@ -37,6 +37,8 @@ static int add_fnrun(struct manager *m, const struct function *f, struct buf *ou
     if (n < 0)
         return err_errno(e, "read /proc/self/exe");
     self[n] = '\0';
+    if (!f->runtime->dir[0])
+        return add_file_stamp(self, out, e);
     snprintf(path, sizeof(path), "%s/%s/bootstrap.%s", m->config.runtimes_dir, f->runtime->dir,
              strcmp(f->runtime->dir, "python") == 0 ? "py" : "js");
     return add_file_stamp(self, out, e) < 0 ? -e->code : add_file_stamp(path, out, e);

@@ -250,6 +250,8 @@ void instance_restore(struct instance *i)
     instance_set_state(i, INSTANCE_RESTORING);
     i->exec_at = clock_now();
     warden_restore(i->m->warden, i->sandbox, INIT_LEASE_MS);
+    if (!i->f->runtime->channel)
+        return;
     snprintf(head, sizeof(head), "{\"env\":{\"AWS_LAMBDA_LOG_STREAM_NAME\":\"%s\"}}", i->log_stream);
     send_empty(i, FRAME_RESTORE, head);
 }
@@ -257,7 +259,21 @@ void instance_restore(struct instance *i)
 void instance_prepare_dump(struct instance *i)
 {
     instance_set_state(i, INSTANCE_PREPARING);
-    send_empty(i, FRAME_SNAPSHOT, "{}");
+    if (i->f->runtime->channel)
+        send_empty(i, FRAME_SNAPSHOT, "{}");
+    else
+        i->events->on_prepared(i);
+}
+
+int instance_dump(struct instance *i, const char *snapshot, struct err *e)
+{
+    auto_buf struct buf request = {.cap = PROTO_REQUEST_MAX};
+    int connection = i->f->runtime->channel ? -1 : runtime_api_waiting(i, &request, e);
+
+    if (connection < 0 && !i->f->runtime->channel)
+        return -e->code;
+    warden_dump(i->m->warden, i->sandbox, snapshot, connection, &request);
+    return 0;
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -372,7 +388,8 @@ static struct instance *find(struct manager *m, uint64_t sandbox)
 
 static int adopt_descriptors(struct instance *i, struct msg_fds *fds, struct err *e)
 {
-    unsigned expected = i->f->runtime->channel ? PROTO_FD_CHANNEL + 1 : PROTO_FD_CHANNEL;
+    bool channel = i->f->runtime->channel;
+    unsigned expected = channel || i->role == INSTANCE_RESTORES ? PROTO_FD_CHANNEL + 1 : PROTO_FD_CHANNEL;
 
     if (fds->count != expected)
         return err_set(e, EPROTO, "%u descriptors came with it, not %u", fds->count, expected);
@@ -383,7 +400,9 @@ static int adopt_descriptors(struct instance *i, struct msg_fds *fds, struct err
     if (runtime_api_open(i, take_fd(&fds->fd[PROTO_FD_API]), e) < 0 ||
         sandbox_endpoint_open(i, take_fd(&fds->fd[PROTO_FD_AWS]), e) < 0)
         return -e->code;
-    if (!i->f->runtime->channel)
+    if (!channel && i->role == INSTANCE_RESTORES)
+        runtime_api_keep(i, take_fd(&fds->fd[PROTO_FD_CHANNEL]));
+    if (!channel)
         return 0;
     i->channel.on_frame = on_frame;
     i->channel.on_closed = on_channel_closed;
@@ -395,7 +414,9 @@ static void on_created(void *ctx, const struct proto_created *msg, struct msg_fd
     struct instance *i = find(ctx, msg->header.sandbox);
     struct err e;
 
-    if (!i || fds->count == 0) /* restored: what matters comes over the channel */
+    if (i && i->state == INSTANCE_RESTORING && !i->f->runtime->channel)
+        runtime_api_resume(i);
+    if (!i || fds->count == 0) /* restored: what matters comes over the channel, or is the request that waits */
         return;
     i->create_ns = msg->create_ns;
     i->exec_at = clock_now();

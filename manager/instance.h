@@ -80,8 +80,11 @@ int instance_create(struct manager *m, struct function *f, struct snapshot *snap
 /* ARMED -> RESTORING. */
 void instance_restore(struct instance *i);
 
-/* IDLE -> PREPARING: on_prepared follows. */
+/* IDLE -> PREPARING: on_prepared follows, at once where the runtime is none of ours. */
 void instance_prepare_dump(struct instance *i);
+
+/* Lets the warden dump it as `snapshot`: on_dumped follows. */
+int instance_dump(struct instance *i, const char *snapshot, struct err *e);
 
 /* Gives an invocation to the runtime: IDLE -> BUSY. */
 struct runtime_call {

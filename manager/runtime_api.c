@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../sandbox/base/fd.h"
 #include "../sandbox/base/log.h"
 #include "acceptor.h"
 #include "invoker.h"
@@ -17,6 +18,8 @@ struct runtime_api {
     struct instance *i; /* NULL when the instance is gone */
     struct acceptor acceptor;
     struct http_request *waiting; /* GET next that has no answer yet */
+    int kept;                     /* the restored runtime's connection, until that is there; -1 */
+    bool resuming;                /* its request, which is from before the snapshot, comes next */
 };
 
 static void unref(void *ctx)
@@ -70,12 +73,42 @@ static void on_next(struct runtime_api *api, struct http_request *r)
 {
     struct instance *i = api->i;
 
-    if (api->waiting || i->f->runtime->channel || (i->state != INSTANCE_INIT && i->state != INSTANCE_RETURNING)) {
+    if (api->waiting || i->f->runtime->channel ||
+        (i->state != INSTANCE_INIT && i->state != INSTANCE_RETURNING && i->state != INSTANCE_RESTORING)) {
         answer_wrong_state(r, state_name(api), "Ready");
         return;
     }
     api->waiting = r;
     instance_on_ready(i);
+}
+
+/* Here a runtime says that it knows of snapshots: it is dumped while it waits, and makes itself new when the answer comes. AWS has
+ * this for functions with SnapStart alone: AWS_LAMBDA_INITIALIZATION_TYPE says whether it is there. */
+static void on_restore_next(struct runtime_api *api, struct http_request *r, bool resuming)
+{
+    struct instance *i = api->i;
+
+    if (resuming) {
+        http_answer(r, 200, "", 0);
+    } else if (api->waiting || i->state != INSTANCE_INIT) {
+        answer_wrong_state(r, state_name(api), "RestoreReady");
+    } else {
+        api->waiting = r;
+        instance_on_ready(i);
+    }
+}
+
+static void on_restore_error(struct runtime_api *api, struct http_request *r)
+{
+    const char *type = http_header(r, "Lambda-Runtime-Function-Error-Type");
+    struct instance *i = api->i;
+
+    if (i->state != INSTANCE_RESTORING || i->init_reported) {
+        answer_wrong_state(r, state_name(api), "RestoreError");
+        return;
+    }
+    answer_accepted(r);
+    i->events->on_init_error(i, &r->body, type && *type ? type : "Runtime.Unknown");
 }
 
 static void deliver(struct runtime_api *api, struct http_request *r, const char *error_type)
@@ -147,15 +180,23 @@ static bool is_result_path(const char *rest)
 
 static void dispatch(struct runtime_api *api, struct http_request *r, const char *rest)
 {
-    bool get = strcmp(r->method, "GET") == 0, post = strcmp(r->method, "POST") == 0;
+    bool get = strcmp(r->method, "GET") == 0, post = strcmp(r->method, "POST") == 0, resuming = api->resuming;
+    bool restores = api->i->role != INSTANCE_STARTS && !api->i->f->runtime->channel;
+    bool restore_path = strcmp(rest, "restore/next") == 0 || strcmp(rest, "restore/error") == 0;
 
+    api->resuming = false;
     if (strcmp(rest, "invocation/next") == 0 && get)
         on_next(api, r);
     else if (is_result_path(rest) && post)
         on_result(api, r, rest + 11);
     else if (strcmp(rest, "init/error") == 0 && post)
         on_init_error(api, r);
-    else if (strcmp(rest, "invocation/next") == 0 || is_result_path(rest) || strcmp(rest, "init/error") == 0)
+    else if (strcmp(rest, "restore/next") == 0 && get && restores)
+        on_restore_next(api, r, resuming);
+    else if (strcmp(rest, "restore/error") == 0 && post && restores)
+        on_restore_error(api, r);
+    else if (strcmp(rest, "invocation/next") == 0 || is_result_path(rest) || strcmp(rest, "init/error") == 0 ||
+             (restore_path && restores))
         answer_error(r, 405, "MethodNotAllowed", "Method not allowed");
     else
         answer_error(r, 404, "NotFound", "No such resource in the Runtime API");
@@ -190,14 +231,18 @@ int runtime_api_start(struct manager *m, struct err *e)
 
 /* --- life ----------------------------------------------------------------------------------------------------------- */
 
-static void on_connection(struct acceptor *a, int fd)
+static void adopt(struct runtime_api *api, int fd)
 {
-    struct runtime_api *api = container_of(a, struct runtime_api, acceptor);
     struct err e;
 
     api->refs++;
     if (http_adopt(api->i->m->runtime_api, fd, api, unref, &e) < 0)
         log_warn("runtime API of %s: %s", api->i->f->name, e.msg);
+}
+
+static void on_connection(struct acceptor *a, int fd)
+{
+    adopt(container_of(a, struct runtime_api, acceptor), fd);
 }
 
 int runtime_api_open(struct instance *i, int listen_fd, struct err *e)
@@ -206,7 +251,7 @@ int runtime_api_open(struct instance *i, int listen_fd, struct err *e)
 
     if (!api)
         return err_set(e, ENOMEM, "runtime API: no memory");
-    *api = (struct runtime_api){.refs = 1, .i = i, .acceptor.on_connection = on_connection};
+    *api = (struct runtime_api){.refs = 1, .i = i, .acceptor.on_connection = on_connection, .kept = -1};
     i->api = api;
     return acceptor_open(&api->acceptor, i->m->loop, listen_fd, e);
 }
@@ -221,6 +266,7 @@ void runtime_api_close(struct instance *i)
     i->api = NULL;
     api->i = NULL;
     acceptor_close(&api->acceptor);
+    fd_close(&api->kept);
     waiting = take_ptr(&api->waiting);
     if (waiting)
         answer_error(waiting, 410, "Gone", "The sandbox is ending");
@@ -239,4 +285,46 @@ void runtime_api_invoke(struct instance *i, const struct runtime_call *call)
     if (call->client_context)
         http_set_header(r, "Lambda-Runtime-Client-Context", call->client_context);
     http_answer(r, 200, buf_str(call->payload), call->payload->used);
+}
+
+/* --- snapshots ------------------------------------------------------------------------------------------------------ */
+
+struct header_writer {
+    struct buf *out;
+    int rc;
+    struct err *e;
+};
+
+static void write_header(void *ctx, const char *name, const char *value)
+{
+    struct header_writer *w = ctx;
+
+    if (w->rc == 0)
+        w->rc = buf_addf(w->out, w->e, "%s: %s\r\n", name, value);
+}
+
+int runtime_api_waiting(const struct instance *i, struct buf *out, struct err *e)
+{
+    const struct http_request *r = i->api->waiting;
+    struct header_writer w = {.out = out, .e = e};
+
+    if (!r)
+        return err_set(e, EINVAL, "the runtime waits for nothing");
+    if (buf_addf(out, e, "%s %s %s\r\n", r->method, r->path, r->version) < 0)
+        return -e->code;
+    http_each_header(r, write_header, &w);
+    if (w.rc < 0 || buf_add_str(out, "\r\n", e) < 0)
+        return -e->code;
+    return http_socket(r);
+}
+
+void runtime_api_keep(struct instance *i, int fd)
+{
+    i->api->kept = fd;
+}
+
+void runtime_api_resume(struct instance *i)
+{
+    i->api->resuming = true;
+    adopt(i->api, take_fd(&i->api->kept));
 }

@@ -18,6 +18,14 @@ void runtime_api_close(struct instance *i);
 /* Answers the runtime's pending GET /invocation/next. */
 void runtime_api_invoke(struct instance *i, const struct runtime_call *call);
 
+/* For a runtime that is dumped while it waits for an answer: writes its request again as it sent it, for whoever will read it
+ * after a restore. Returns the connection's descriptor, the API's. */
+int runtime_api_waiting(const struct instance *i, struct buf *out, struct err *e);
+
+/* The end of a restored runtime's connection (becomes the API's), and then: the runtime is there, so its request is read. */
+void runtime_api_keep(struct instance *i, int fd);
+void runtime_api_resume(struct instance *i);
+
 /* The http_server that serves the connections of all sandboxes; made once. */
 int runtime_api_start(struct manager *m, struct err *e);
 

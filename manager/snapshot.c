@@ -39,8 +39,7 @@ static void give_up(struct snapshot *s, const char *why)
 {
     s->state = SNAPSHOT_UNUSABLE;
     snprintf(s->reason, sizeof(s->reason), "%.*s", (int)sizeof(s->reason) - 1, why);
-    if (s->f->runtime->channel) /* of the others everybody knows */
-        log_warn("no snapshot of %s: %s", s->f->name, why);
+    log_warn("no snapshot of %s: %s", s->f->name, why);
 }
 
 static void drop(struct snapshot *s)
@@ -214,7 +213,10 @@ static void on_maker_ready(struct instance *i)
 
 static void on_maker_prepared(struct instance *i)
 {
-    warden_dump(i->m->warden, i->sandbox, snapshot_of(i)->id);
+    struct err e;
+
+    if (instance_dump(i, snapshot_of(i)->id, &e) < 0)
+        end_maker(i, e.msg);
 }
 
 static void on_maker_dumped(struct instance *i, const struct proto_failed *m)
@@ -285,10 +287,6 @@ void snapshot_make(struct snapshot *s)
 
     if (s->state != SNAPSHOT_NONE || !is_on(s))
         return;
-    if (!s->f->runtime->channel) {
-        give_up(s, "third-party runtimes are not snapshotted yet");
-        return;
-    }
     if (identity_of(s->m, s->f, s->id, &e) < 0 ||
         instance_create(s->m, s->f, s, INSTANCE_MAKES, &maker_events, &s->maker, &e) < 0) {
         give_up(s, e.msg);
@@ -307,7 +305,7 @@ void snapshot_open(struct snapshot *s)
     list_init(&s->armed);
     s->refill.on_due = on_refill;
     s->expiry.on_due = on_expiry;
-    if (!is_on(s) || !s->f->runtime->channel)
+    if (!is_on(s))
         return;
     if (identity_of(s->m, s->f, s->id, &e) < 0)
         log_warn("snapshot of %s: %s", s->f->name, e.msg);

@@ -108,15 +108,20 @@ int warden_create_sandbox(struct warden *w, struct proto_create *m, const char *
     return msg_send(w->io.fd, bytes, sizeof(*m) + m->strings_bytes, NULL, e);
 }
 
-static void send_small(struct warden *w, const void *m, size_t size)
+static void send_message(struct warden *w, const void *m, size_t size, const struct msg_fds *fds)
 {
     struct err e;
 
     struct pollfd writable = {.fd = w->io.fd, .events = POLLOUT};
 
     /* A lost KILL would leave a function running, so a full queue waits for the warden, which always drains it. */
-    while (msg_send(w->io.fd, m, size, NULL, &e) == -EAGAIN)
+    while (msg_send(w->io.fd, m, size, fds, &e) == -EAGAIN)
         poll(&writable, 1, -1);
+}
+
+static void send_small(struct warden *w, const void *m, size_t size)
+{
+    send_message(w, m, size, NULL);
 }
 
 void warden_kill(struct warden *w, uint64_t sandbox)
@@ -140,22 +145,23 @@ void warden_restore(struct warden *w, uint64_t sandbox, uint32_t lease_ms)
     send_small(w, &m, sizeof(m));
 }
 
-static void send_dump(struct warden *w, enum proto_kind kind, uint64_t sandbox, const char *snapshot)
+void warden_dump(struct warden *w, uint64_t sandbox, const char *snapshot, int connection, const struct buf *request)
 {
-    struct proto_dump m = {.header = {PROTO_VERSION, kind, sandbox}};
+    struct msg_fds fds = {.fd = {connection}, .count = connection >= 0};
+    struct proto_dump m = {.header = {PROTO_VERSION, PROTO_DUMP, sandbox}, .request_bytes = (uint32_t)request->used};
+    char bytes[sizeof(m) + PROTO_REQUEST_MAX];
 
     snprintf(m.id, sizeof(m.id), "%s", snapshot);
-    send_small(w, &m, sizeof(m));
-}
-
-void warden_dump(struct warden *w, uint64_t sandbox, const char *snapshot)
-{
-    send_dump(w, PROTO_DUMP, sandbox, snapshot);
+    memcpy(mempcpy(bytes, &m, sizeof(m)), buf_str(request), request->used);
+    send_message(w, bytes, sizeof(m) + request->used, &fds);
 }
 
 void warden_drop_snapshot(struct warden *w, const char *snapshot)
 {
-    send_dump(w, PROTO_DROP, 0, snapshot);
+    struct proto_dump m = {.header = {PROTO_VERSION, PROTO_DROP, 0}};
+
+    snprintf(m.id, sizeof(m.id), "%s", snapshot);
+    send_small(w, &m, sizeof(m));
 }
 
 void warden_cpu(struct warden *w, uint64_t sandbox, uint32_t cpu_millis)

@@ -2,6 +2,7 @@
 #ifndef FNRUN_WARDEN_H
 #define FNRUN_WARDEN_H
 
+#include "../sandbox/base/buf.h"
 #include "../sandbox/base/loop.h"
 #include "../sandbox/base/msg.h"
 #include "../sandbox/base/proto.h"
@@ -28,7 +29,8 @@ void warden_kill(struct warden *w, uint64_t sandbox);
 void warden_lease(struct warden *w, uint64_t sandbox, uint32_t lease_ms);
 /* Restores what an armed sandbox was made for. */
 void warden_restore(struct warden *w, uint64_t sandbox, uint32_t lease_ms);
-void warden_dump(struct warden *w, uint64_t sandbox, const char *snapshot);
+/* `connection` is what the runtime waits on, with its request; -1 where it has a channel. */
+void warden_dump(struct warden *w, uint64_t sandbox, const char *snapshot, int connection, const struct buf *request);
 void warden_drop_snapshot(struct warden *w, const char *snapshot);
 void warden_cpu(struct warden *w, uint64_t sandbox, uint32_t cpu_millis);
 

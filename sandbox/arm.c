@@ -20,6 +20,8 @@
 #include "base/fd.h"
 #include "base/msg.h"
 #include "criu.h"
+#include "tcp_end.h"
+#include "tmp_files.h"
 #include "toolbox.h"
 
 struct pair {
@@ -136,7 +138,9 @@ int arm_sandbox(const struct arm *a, struct armed *ret, struct err *e)
 {
     auto_pair channel = {{-1, -1}};
 
-    if (a->with_channel && make_pair(SOCK_STREAM, &channel, e) < 0)
+    if (tmp_files_restore(a->uid, a->images, e) < 0)
+        return -e->code;
+    if ((a->with_channel ? make_pair(SOCK_STREAM, &channel, e) : tcp_end_restore(a->images, &channel.fd[0], e)) < 0)
         return -e->code;
     if (arm_start_criu(a, channel.fd[1], &ret->rpc, e) < 0)
         return -e->code;

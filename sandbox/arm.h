@@ -22,7 +22,7 @@ struct arm {
 /* What comes of it: descriptors, the caller's. */
 struct armed {
     int rpc;     /* to the waiting criu; where a template is asked, the runtime's end of the channel */
-    int channel; /* the manager's end of the channel; -1: none */
+    int channel; /* the manager's end of the channel; without one, of the connection that the runtime waits on */
 };
 
 /* For PID 1 of a sandbox whose file system is complete, with the toolbox on TOOLBOX_MOUNT (rootfs/plan.def). Comes back when criu is

@@ -91,10 +91,13 @@ static int check_cpu(const struct proto_number *m, size_t size, struct err *e)
     return in_range(m->value, 1, CPU_MILLIS_MAX) ? 0 : err_set(e, EPROTO, "cpu of %u ms", m->value);
 }
 
-static int check_dump(const struct proto_dump *m, size_t size, struct err *e)
+/* `fd_count`: 1 where a connection comes with it, and then a request too. */
+static int check_dump(const struct proto_dump *m, size_t size, unsigned fd_count, struct err *e)
 {
-    if (check_size(size, sizeof(*m), "DUMP or DROP", e) < 0)
-        return -e->code;
+    if (size < sizeof(*m) || m->request_bytes > PROTO_REQUEST_MAX || size - sizeof(*m) != m->request_bytes)
+        return err_set(e, EPROTO, "DUMP or DROP of %zu bytes", size);
+    if (fd_count != (m->request_bytes > 0) || (fd_count && m->header.kind == PROTO_DROP))
+        return err_set(e, EPROTO, "DUMP or DROP with %u descriptors and %u bytes", fd_count, m->request_bytes);
     return is_hex(m->id, PROTO_SNAPSHOT_ID - 1) ? 0 : err_set(e, EPROTO, "snapshot id");
 }
 
@@ -106,7 +109,7 @@ int check_message(const void *data, size_t size, unsigned fd_count, struct err *
         return err_set(e, EPROTO, "message of %zu bytes", size);
     if (h->version != PROTO_VERSION)
         return err_set(e, EPROTO, "protocol version %u", h->version);
-    if (fd_count)
+    if (fd_count && h->kind != PROTO_DUMP)
         return err_set(e, EPROTO, "%u descriptors that nobody asked for", fd_count);
     switch (h->kind) {
     case PROTO_CREATE:
@@ -119,7 +122,7 @@ int check_message(const void *data, size_t size, unsigned fd_count, struct err *
         return check_lease(data, size, e);
     case PROTO_DUMP:
     case PROTO_DROP:
-        return check_dump(data, size, e);
+        return check_dump(data, size, fd_count, e);
     case PROTO_CPU:
         return check_cpu(data, size, e);
     default:

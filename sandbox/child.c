@@ -22,6 +22,7 @@
 #include "criu.h"
 #include "fdplace.h"
 #include "init.h"
+#include "tmp_files.h"
 
 int child_reset(struct err *e)
 {
@@ -82,32 +83,33 @@ static int leave_low_pids(int last_pid, struct err *e)
     return write(last_pid, text, (size_t)size) < 0 ? err_errno(e, "write ns_last_pid") : 0;
 }
 
-/* A template is asked later; only the channel is made here, in the sandbox's own network namespace. */
-static int make_channel(struct armed *ret, struct err *e)
+/* The order matters: criu gets the capabilities that are given up next. A template is asked later. */
+static int make_ready(const struct child *c, int last_pid, struct armed *ret, struct err *e)
 {
     int pair[2];
 
+    if (!c->by_template)
+        return leave_low_pids(last_pid, e) < 0 ? -e->code : arm_sandbox(&c->arm, ret, e);
+    if (tmp_files_restore(c->arm.uid, c->arm.images, e) < 0)
+        return -e->code;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return err_errno(e, "socketpair");
     *ret = (struct armed){.rpc = pair[0], .channel = pair[1]};
     return 0;
 }
 
-/* The order matters: criu gets the capabilities that are given up next. */
 static int arm(const struct child *c, int last_pid, struct err *e)
 {
     struct init_started m = {.kind = INIT_ARMED};
     struct armed armed;
-    struct msg_fds fds = {.count = 1};
+    struct msg_fds fds = {.count = 2};
 
     if (!c->restores)
         return 0;
-    if ((c->by_template ? make_channel(&armed, e)
-                        : leave_low_pids(last_pid, e) < 0 || arm_sandbox(&c->arm, &armed, e)) < 0)
+    if (make_ready(c, last_pid, &armed, e) < 0)
         return err_wrap(e, "arm");
     fds.fd[0] = armed.rpc;
-    if (armed.channel >= 0)
-        fds.fd[fds.count++] = armed.channel;
+    fds.fd[1] = armed.channel;
     return msg_send(c->control, &m, sizeof(m), &fds, e);
 }
 

@@ -47,6 +47,8 @@ static void set_common(CriuOpts *o, const char *log_file)
     o->log_file = (char *)log_file; /* protobuf-c only reads it */
     o->has_manage_cgroups_mode = true;
     o->manage_cgroups_mode = 0;
+    /* The peer of a third-party runtime is made by tcp_end.c. Others have none in another sandbox: they are reset on first use. */
+    o->has_tcp_established = o->tcp_established = true;
     o->has_network_lock = true;
     o->network_lock = NETWORK_LOCK_SKIP;
 }

@@ -1,6 +1,5 @@
 #include "dump.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,7 +23,10 @@
 #include "base/channel.h"
 #include "base/log.h"
 #include "compile.h"
+#include "dump_check.h"
 #include "forget.h"
+#include "tcp_end.h"
+#include "tmp_files.h"
 
 #define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
@@ -45,6 +47,8 @@ struct job {
     char log_name[CRIU_LOG_NAME];
     int pid1; /* pidfd */
     bool with_channel;
+    int connection; /* that a runtime without channel waits on; -1 */
+    const struct proto_dump *request;
 };
 
 /* The child's word, a struct proto_failed without its header's use. */
@@ -123,19 +127,14 @@ static int enter(const struct job *j, struct err *e)
     return attach(tree, TOOLBOX_MOUNT, e) < 0 || attach(cache, "/run", e) < 0 ? -e->code : 0;
 }
 
-/* criu leaves the files of /tmp alone: they are of a mount that every sandbox has of its own. */
-static int check_tmp(struct err *e)
+/* Third-party runtimes have no channel; they are dumped while they wait for an answer. */
+static int save_connection(const struct job *j, struct err *e)
 {
-    DIR *d = opendir("/tmp");
-    const struct dirent *entry;
-    int rc = d ? 0 : err_errno(e, "open /tmp");
-
-    while (d && rc == 0 && (entry = readdir(d)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            rc = err_set(e, ENOTEMPTY, "its init has left /tmp/%.200s, which a snapshot can't keep yet", entry->d_name);
-    if (d)
-        closedir(d);
-    return rc;
+    if (j->with_channel)
+        return 0;
+    if (j->connection < 0)
+        return err_set(e, EINVAL, "the runtime waits for nothing");
+    return tcp_end_save(j->connection, j->request + 1, j->request->request_bytes, j->arm.images, e);
 }
 
 /* What a template can't restore is left to criu, and why is kept for who asks. */
@@ -157,7 +156,8 @@ static int dump_inside(const struct job *j, struct criu_ends *ret, struct err *e
 {
     int rpc;
 
-    if (enter(j, e) < 0 || check_tmp(e) < 0 || read_ends(j, ret, e) < 0 || forget_random(e) < 0 ||
+    if (enter(j, e) < 0 || dump_check_processes(e) < 0 || tmp_files_save(j->arm.uid, j->arm.images, e) < 0 ||
+        read_ends(j, ret, e) < 0 || save_connection(j, e) < 0 || forget_random(e) < 0 ||
         arm_start_criu(&j->arm, -1, &rpc, e) < 0 || criu_send_dump(rpc, ret, j->log_name, e) < 0 ||
         criu_receive(rpc, e) < 0)
         return -e->code;
@@ -248,11 +248,15 @@ static int start_child(struct dump *d, const struct job *j, struct err *e)
     return loop_io_add(d->all->loop, io, EPOLLIN, e);
 }
 
-static int start(struct dump *d, struct sandbox *s, struct err *e)
+static int start(struct dump *d, struct sandbox *s, const struct proto_dump *m, int connection, struct err *e)
 {
     struct sandboxes *all = s->all;
     auto_fd int images = -1;
-    struct job j = {.all = all, .pid1 = s->pid.fd, .with_channel = s->flags & PROTO_WITH_CHANNEL};
+    struct job j = {.all = all,
+                    .pid1 = s->pid.fd,
+                    .with_channel = s->flags & PROTO_WITH_CHANNEL,
+                    .connection = connection,
+                    .request = m};
 
     if (s->state != SANDBOX_RUNNING)
         return err_set(e, ESRCH, "the sandbox has ended");
@@ -266,7 +270,7 @@ static int start(struct dump *d, struct sandbox *s, struct err *e)
     return start_child(d, &j, e);
 }
 
-void dump_start(struct sandbox *s, const char *id)
+void dump_start(struct sandbox *s, const struct proto_dump *m, int connection)
 {
     struct dump *d = calloc(1, sizeof(*d));
     struct err e = {.code = 0};
@@ -280,9 +284,9 @@ void dump_start(struct sandbox *s, const char *id)
     list_append(&s->all->dumps, &d->node);
     d->sandbox = s->id;
     d->child.fd = d->result = -1;
-    memcpy(d->id, id, sizeof(d->id));
-    if (start(d, s, &e) < 0) {
-        snapshots_drop(s->all->snapshots, id);
+    memcpy(d->id, m->id, sizeof(d->id));
+    if (start(d, s, m, connection, &e) < 0) {
+        snapshots_drop(s->all->snapshots, d->id);
         finish(s->all, s->id, &e);
         free_dump(d);
     }

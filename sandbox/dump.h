@@ -7,8 +7,9 @@
 
 #include "sandbox.h"
 
-/* Starts a dump of `s` as snapshot `id`. The link gets DUMPED in any case, later or at once. */
-void dump_start(struct sandbox *s, const char *id);
+/* Starts a dump of `s`. `m` is checked (check.h), its request behind it; `connection` is the descriptor that came with it, the
+ * caller's, or -1. The link gets DUMPED in any case, later or at once. */
+void dump_start(struct sandbox *s, const struct proto_dump *m, int connection);
 
 /* Ends all that are under way and tells nobody: their manager is gone, or the warden goes. */
 void dumps_cancel(struct sandboxes *all);

@@ -110,10 +110,12 @@ static int listen_on(uint16_t port, struct sockets *sockets, struct init_failure
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     long fd = SYS(socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc;
+    int reuse = 1; /* a restored connection has the port already (tcp_end.h) */
 
     if (fd < 0)
         return init_fail(f, fd, "make a listening socket");
-    if ((rc = SYS(bind, fd, &address, sizeof(address))) < 0 || (rc = SYS(listen, fd, 128)) < 0)
+    if ((rc = SYS(setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse))) < 0 ||
+        (rc = SYS(bind, fd, &address, sizeof(address))) < 0 || (rc = SYS(listen, fd, 128)) < 0)
         return init_fail(f, rc, "listen in the sandbox");
     sockets->fd[sockets->count++] = (int)fd;
     return 0;

@@ -15,7 +15,7 @@ static int handle_create(struct sandboxes *all, const struct proto_create *m, st
 }
 
 /* About a sandbox that is there. */
-static void handle_known(struct sandbox *s, const struct proto_header *h)
+static void handle_known(struct sandbox *s, const struct proto_header *h, const struct msg_fds *fds)
 {
     if (h->kind == PROTO_KILL)
         sandbox_kill(s);
@@ -24,7 +24,7 @@ static void handle_known(struct sandbox *s, const struct proto_header *h)
     else if (h->kind == PROTO_RESTORE)
         sandbox_restore(s, ((const struct proto_number *)h)->value);
     else if (h->kind == PROTO_DUMP)
-        dump_start(s, ((const struct proto_dump *)h)->id);
+        dump_start(s, (const struct proto_dump *)h, fds->count ? fds->fd[0] : -1);
     else
         sandbox_set_cpu(s, ((const struct proto_number *)h)->value);
 }
@@ -45,6 +45,6 @@ int requests_handle(struct sandboxes *all, const void *data, size_t size, const 
     }
     s = sandbox_find(all, h->sandbox);
     if (s)
-        handle_known(s, h);
+        handle_known(s, h, fds);
     return 0;
 }

@@ -350,11 +350,11 @@ void sandbox_restore(struct sandbox *s, uint32_t lease_ms)
         end(s, PROTO_EXIT_KILLED, "");
 }
 
-/* criu waits: its socket comes. Or a template will be asked: the runtime's end of the channel comes. And the manager's end where
- * there is one. */
+/* criu waits: its socket comes. Or a template will be asked: the runtime's end of the channel comes. And the manager's end of the
+ * channel or connection. */
 static void on_init_armed(struct sandbox *s, struct msg_fds *fds)
 {
-    s->channel = fds->count == 2 ? take_fd(&fds->fd[1]) : -1;
+    s->channel = take_fd(&fds->fd[1]);
     if (s->by_template) {
         s->runtime_end = take_fd(&fds->fd[0]);
         return;
@@ -368,7 +368,7 @@ static void on_init_armed(struct sandbox *s, struct msg_fds *fds)
 /* PID 1 has given up its privileges. With a criu that waits, the channel is not among its sockets. */
 static void on_init_started(struct sandbox *s, struct msg_fds *fds)
 {
-    if (s->restores && s->channel >= 0)
+    if (s->restores)
         fds->fd[fds->count++] = take_fd(&s->channel);
     on_sockets(s, fds);
 }
@@ -397,7 +397,7 @@ static void on_message(struct sandbox *s, const union init_report *m, size_t siz
     if (size == sizeof(m->started) && m->kind == INIT_STARTED && starting && fds->count == sockets)
         on_init_started(s, fds);
     else if (size == sizeof(m->started) && m->kind == INIT_ARMED && starting && s->restores && s->channel < 0 &&
-             fds->count == (channel ? 2 : 1))
+             fds->count == 2)
         on_init_armed(s, fds);
     else if (size == sizeof(m->failed) && m->kind == INIT_FAILED && starting)
         on_failed(s, &m->failed);

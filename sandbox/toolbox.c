@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,17 +23,18 @@
 
 #define LIBRARIES "/usr/lib/x86_64-linux-gnu"
 #define LOADER LIBRARIES "/ld-linux-x86-64.so.2"
+#define PRELOAD "criu-preload.so" /* preload/getsockopt.c */
 
 /* Runs the criu of the toolbox at `top`. The image is of another Debian than this machine, so it brings its loader. */
 static int exec_criu(const char *top, char *verb, char *argument, struct err *e)
 {
     char loader[PATH_MAX], libraries[PATH_MAX], criu[PATH_MAX];
-    char *argv[] = {loader, "--library-path", libraries, criu, verb, argument, NULL};
+    char *argv[] = {loader, "--preload", PRELOAD, "--library-path", libraries, criu, verb, argument, NULL};
     /* All symbols now: what is bound later would be bound while somebody waits for a restore. */
     char *env[] = {"LD_BIND_NOW=1", "PATH=/usr/sbin:/usr/bin", NULL};
 
     snprintf(loader, sizeof(loader), "%s" LOADER, top);
-    snprintf(libraries, sizeof(libraries), "%s" LIBRARIES, top);
+    snprintf(libraries, sizeof(libraries), "%s" LIBRARIES ":/run", top);
     snprintf(criu, sizeof(criu), "%s/usr/sbin/criu", top);
     execve(loader, argv, env);
     return err_errno(e, "exec %s", loader);
@@ -111,6 +113,27 @@ static void on_probe_done(struct loop_io *io, UNUSED uint32_t events)
     }
 }
 
+/* Beside the cache. criu's real uid is not its effective one (arm.h); then the loader takes a file by its bare name alone, and
+ * only one with the set-user-ID bit: ld.so(8), "secure-execution mode". A restore has no use for it and goes on without: its
+ * /run is NOEXEC. */
+static int add_preload(const struct toolbox *t, const char *cache, struct err *e)
+{
+    char from[PATH_MAX + 32], to[PATH_MAX + 32];
+    auto_fd int in = -1, out = -1;
+    struct stat st;
+
+    snprintf(from, sizeof(from), "%s/" PRELOAD, t->libexec);
+    snprintf(to, sizeof(to), "%s/" PRELOAD, cache);
+    unlink(to);
+    in = open(from, O_RDONLY | O_CLOEXEC);
+    if (in < 0 || fstat(in, &st) < 0)
+        return err_errno(e, "open %s", from);
+    out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+    if (out < 0 || sendfile(out, in, NULL, (size_t)st.st_size) != st.st_size || fchmod(out, 04700) < 0)
+        return err_errno(e, "write %s", to);
+    return 0;
+}
+
 static int start_probe(struct toolbox *t, struct err *e)
 {
     char path[PATH_MAX];
@@ -119,6 +142,8 @@ static int start_probe(struct toolbox *t, struct err *e)
     snprintf(path, sizeof(path), "%s/" PLAN_CRIU_CACHE, t->run);
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return err_errno(e, "mkdir %s", path);
+    if (add_preload(t, path, e) < 0)
+        return -e->code;
     pid = fork();
     if (pid == 0)
         run_probe(t);
@@ -130,11 +155,12 @@ static int start_probe(struct toolbox *t, struct err *e)
     return loop_io_add(t->loop, &t->probe, EPOLLIN, e);
 }
 
-void toolbox_open(struct toolbox *t, struct loop *loop, const char *images, const char *run)
+void toolbox_open(struct toolbox *t, struct loop *loop, const char *images, const char *run, const char *libexec)
 {
     struct err e = {.code = 0};
 
-    *t = (struct toolbox){.loop = loop, .images = images, .run = run, .probe = {.fd = -1, .on_ready = on_probe_done}};
+    *t = (struct toolbox){
+        .loop = loop, .images = images, .run = run, .libexec = libexec, .probe = {.fd = -1, .on_ready = on_probe_done}};
     err_set(&t->why_not, EAGAIN, "criu is still being prepared");
     if (find_image(t, &e) < 0 || start_probe(t, &e) < 0) {
         t->why_not = e;

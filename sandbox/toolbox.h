@@ -18,6 +18,7 @@ struct toolbox {
     struct loop *loop;
     const char *images; /* directory of all images */
     const char *run;    /* RUN; its criu/ becomes /run */
+    const char *libexec;
     char digest[PROTO_IMAGE_DIGEST];
     struct loop_io probe; /* pidfd of the child that asks the kernel; -1 when it is done */
     bool ready;
@@ -25,7 +26,7 @@ struct toolbox {
 };
 
 /* Starts to prepare it. Not having one is no failure here: toolbox_check says it to whoever needs it. */
-void toolbox_open(struct toolbox *t, struct loop *loop, const char *images, const char *run);
+void toolbox_open(struct toolbox *t, struct loop *loop, const char *images, const char *run, const char *libexec);
 void toolbox_close(struct toolbox *t);
 
 /* 0 when criu can be run; else why not. */

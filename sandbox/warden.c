@@ -247,7 +247,7 @@ static int serve(struct warden *w, int listener, struct err *e)
         set_up_manager(w, listener, e) < 0)
         return -e->code;
     spares_init(&w->spares, w->loop);
-    toolbox_open(&w->toolbox, w->loop, w->images, w->state.run);
+    toolbox_open(&w->toolbox, w->loop, w->images, w->state.run, w->libexec);
     return loop_run(w->loop, e);
 }
 

@@ -28,7 +28,7 @@ enum proto_kind {
     PROTO_LEASE,      /* manager -> warden: struct proto_number */
     PROTO_CPU,        /* manager -> warden: struct proto_number */
     PROTO_RESTORE,    /* manager -> warden: struct proto_number; what is ARMED runs from here on */
-    PROTO_DUMP,       /* manager -> warden: struct proto_dump */
+    PROTO_DUMP,       /* manager -> warden: struct proto_dump, then the request; with a descriptor where there is one */
     PROTO_DROP,       /* manager -> warden: struct proto_dump, sandbox 0: removes that snapshot */
     PROTO_CREATED,    /* warden -> manager: struct proto_created with descriptors, see below */
     PROTO_FAILED,     /* warden -> manager: struct proto_failed */
@@ -71,10 +71,12 @@ struct proto_number {
     uint32_t value;
 };
 
-/* Dumps the runtime of a sandbox, which runs on, as snapshot `id`; one of that id that is there is replaced. */
+/* Dumps the runtime of a sandbox, which runs on, as snapshot `id`; one of that id that is there is replaced. A runtime without
+ * channel waits for the answer to its last request: that follows, and the manager's end of the connection comes with it. */
 struct proto_dump {
     struct proto_header header;
     char id[PROTO_SNAPSHOT_ID];
+    uint32_t request_bytes;
 };
 
 /* Descriptors that come with CREATED, or ARMED, in this order; all the manager's to close. */
@@ -84,7 +86,7 @@ enum proto_created_fd {
     PROTO_FD_FREEZER, /* pwrite proto_created.freeze_text[1] at 0 to freeze, [0] to thaw */
     PROTO_FD_API,     /* listening TCP socket on 127.0.0.1:9001 inside the sandbox: the Runtime API */
     PROTO_FD_AWS,     /* the same on 127.0.0.1:9002: the function's AWS endpoint */
-    PROTO_FD_CHANNEL, /* the manager's end of the channel; only with PROTO_WITH_CHANNEL */
+    PROTO_FD_CHANNEL, /* the manager's end of the channel, with PROTO_WITH_CHANNEL; or, with ARMED, of what proto_dump says */
 };
 
 struct proto_created {

@@ -11,6 +11,7 @@
 #define PROTO_CODE_DIGEST 65    /* 64 hex digits and a NUL */
 #define PROTO_SNAPSHOT_ID 33    /* 32 hex digits and a NUL */
 #define PROTO_STRINGS_MAX 32768 /* argv and environment together, bytes */
+#define PROTO_REQUEST_MAX 16384 /* what a third-party runtime has sent when it is dumped, bytes */
 #define PROTO_ARGV_MAX 16
 #define PROTO_ENV_MAX 640                               /* the 4 KB of a configuration hold 511 at most, and ours */
 #define PROTO_LEASE_MAX_MS (15 * 60 * 1000 + 15 * 1000) /* 15 minutes of function, 10 s of init, 5 s of slack */
