@@ -1,5 +1,5 @@
 /*
- * State at entry of run(): a fork of the warden (its capabilities, descriptors, uid 0) that is already PID 1 of a new pid
+ * State at entry of run(): a fork of the nursery (the warden's capabilities, descriptors, uid 0) that is already PID 1 of a new pid
  * namespace and, on cgroup v2, in its cgroup. All other namespaces are the host's. Nothing here runs code of the function.
  */
 #include "child.h"
@@ -153,7 +153,7 @@ static void run(const struct child *c)
 pid_t child_start(const struct child *c, int *ret_pidfd, struct err *e)
 {
     int pidfd = -1;
-    struct clone_args args = {.flags = CLONE_NEWPID | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+    struct clone_args args = {.flags = CLONE_NEWPID | CLONE_PIDFD | CLONE_PARENT, .pidfd = (uintptr_t)&pidfd};
     pid_t pid;
 
     if (c->cgroups->ops->clones_into) {

@@ -25,7 +25,8 @@ struct child {
     struct arm arm;             /* where it restores a snapshot */
 };
 
-/* Starts the child as PID 1 of a new pid namespace. Returns its pid and its pidfd, which is the caller's. */
+/* Starts the child as PID 1 of a new pid namespace, and as a child of the caller's parent: for the nursery. Returns its pid and its
+ * pidfd, which is the caller's. */
 pid_t child_start(const struct child *c, int *ret_pidfd, struct err *e);
 
 /* For any child of the warden's that execs a program: signals as a program expects them, and its end with the warden's. */

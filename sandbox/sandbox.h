@@ -18,6 +18,7 @@
 #include "base/proto.h"
 #include "cgroup.h"
 #include "link.h"
+#include "nursery.h"
 #include "snapshots.h"
 #include "spare.h"
 #include "state.h"
@@ -50,6 +51,7 @@ struct sandboxes {
     struct apply_paths paths;
     const struct toolbox *toolbox;
     struct templates *templates;
+    struct nursery *nursery;
     int snapshots; /* snapshots.h */
     int work;      /* where criu leaves its logs: RUN/criu-work */
     int run;       /* rootfs/skeleton.h */

@@ -105,7 +105,7 @@ static int start_child(struct sandbox *s, const struct proto_create *m, const st
     if (skeleton_add_passwd(all->run, request.uid, e) < 0)
         return -e->code;
     plan_make(&plan, &request);
-    return child_start(&child, &s->pid.fd, e) < 0 ? -e->code : 0;
+    return nursery_fork(all->nursery, &child, &s->pid.fd, e);
 }
 
 static int open_snapshot(struct sandbox *s, const struct proto_create *m, struct err *e)

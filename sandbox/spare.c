@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -60,46 +59,47 @@ static int send_own(int sock, struct err *e)
     return msg_send(sock, "", 1, &fds, e);
 }
 
-/* State: a fork of the warden. It leaves the namespaces it has made to whoever holds their descriptors. */
-static void run_helper(int sock, unsigned count) __attribute__((noreturn));
-static void run_helper(int sock, unsigned count)
+/* State: a fork of the warden. It makes as many as it is asked for, and leaves each to whoever holds its descriptors. */
+static void run_helper(int sock) __attribute__((noreturn));
+static void run_helper(int sock)
 {
+    auto_msg_fds struct msg_fds none = {.count = 0};
+    unsigned char count;
     struct err e;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    for (; count > 0; count--)
-        if (make(&e) < 0 || send_own(sock, &e) < 0) {
-            log_warn("make namespaces ahead: %s", e.msg);
-            _exit(1);
-        }
+    /* What else the warden has open is none of its business, and would live as long as it does. */
+    if (dup2(sock, 3) != 3 || close_range(4, ~0U, 0) < 0)
+        _exit(1);
+    while (msg_recv(3, &count, 1, &none, &e) == 1)
+        for (; count > 0; count--)
+            if (make(&e) < 0 || send_own(3, &e) < 0) {
+                log_warn("make namespaces ahead: %s", e.msg);
+                _exit(1);
+            }
     _exit(0);
 }
 
-static void collect(struct spares *s)
+static void stop_helper(struct spares *s)
 {
+    loop_io_remove(s->loop, &s->helper);
+    fd_close(&s->helper.fd);
+}
+
+static void on_made(struct loop_io *io, UNUSED uint32_t events)
+{
+    struct spares *s = container_of(io, struct spares, helper);
+    auto_msg_fds struct msg_fds fds = {.count = 0};
     struct err e;
     char byte;
 
-    for (;;) {
-        auto_msg_fds struct msg_fds fds = {.count = 0};
-
-        if (msg_recv(s->socket, &byte, 1, &fds, &e) <= 0)
-            return;
-        if (fds.count == 3 && s->count < SPARES_MAX)
-            s->set[s->count++] = (struct spare){take_fd(&fds.fd[0]), take_fd(&fds.fd[1]), take_fd(&fds.fd[2])};
+    if (msg_recv(io->fd, &byte, 1, &fds, &e) <= 0) {
+        if (e.code != EAGAIN)
+            stop_helper(s); /* the next refill starts another */
+        return;
     }
-}
-
-static void on_helper_done(struct loop_io *io, UNUSED uint32_t events)
-{
-    struct spares *s = container_of(io, struct spares, helper);
-    siginfo_t info;
-
-    waitid(P_PIDFD, (id_t)io->fd, &info, WEXITED | WNOHANG);
-    collect(s);
-    loop_io_remove(s->loop, io);
-    fd_close(&io->fd);
-    fd_close(&s->socket);
+    if (fds.count == 3 && s->count < SPARES_MAX)
+        s->set[s->count++] = (struct spare){take_fd(&fds.fd[0]), take_fd(&fds.fd[1]), take_fd(&fds.fd[2])};
 }
 
 static int start_helper(struct spares *s, struct err *e)
@@ -111,18 +111,28 @@ static int start_helper(struct spares *s, struct err *e)
         return err_errno(e, "socketpair");
     pid = fork();
     if (pid == 0)
-        run_helper(pair[1], SPARES_MAX - s->count);
+        run_helper(pair[1]);
     close(pair[1]);
-    s->socket = pair[0];
+    s->helper.fd = pair[0];
     if (pid < 0)
         return err_errno(e, "fork");
-    s->helper.fd = pidfd_open(pid, 0);
-    if (s->helper.fd >= 0 && fd_set_nonblock(s->socket, e) == 0)
-        return loop_io_add(s->loop, &s->helper, EPOLLIN, e);
-    err_errno(e, "pidfd_open");
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    return -e->code;
+    s->pid = pid;
+    return fd_set_nonblock(pair[0], e) < 0 ? -e->code : loop_io_add(s->loop, &s->helper, EPOLLIN, e);
+}
+
+static int refill(struct spares *s, struct err *e)
+{
+    unsigned char wanted = (unsigned char)(SPARES_MAX - s->count);
+
+    if (wanted == 0)
+        return 0;
+    if (s->helper.fd < 0) {
+        if (s->pid > 0)
+            waitpid(s->pid, NULL, 0);
+        if (start_helper(s, e) < 0)
+            return -e->code;
+    }
+    return msg_send(s->helper.fd, &wanted, 1, NULL, e);
 }
 
 static void on_refill(struct loop_timer *t)
@@ -131,16 +141,15 @@ static void on_refill(struct loop_timer *t)
     struct err e;
 
     /* Sandboxes are made without spares, too, only slower. */
-    if (s->helper.fd < 0 && s->count < SPARES_MAX && start_helper(s, &e) < 0) {
+    if (refill(s, &e) < 0) {
         log_warn("make namespaces ahead: %s", e.msg);
-        fd_close(&s->helper.fd);
-        fd_close(&s->socket);
+        stop_helper(s);
     }
 }
 
 void spares_init(struct spares *s, struct loop *loop)
 {
-    *s = (struct spares){.loop = loop, .helper = {.fd = -1, .on_ready = on_helper_done}, .socket = -1};
+    *s = (struct spares){.loop = loop, .helper = {.fd = -1, .on_ready = on_made}};
     s->refill.on_due = on_refill;
     loop_timer_set(loop, &s->refill, clock_now());
 }
@@ -148,9 +157,9 @@ void spares_init(struct spares *s, struct loop *loop)
 void spares_close(struct spares *s)
 {
     loop_timer_clear(s->loop, &s->refill);
-    loop_io_remove(s->loop, &s->helper);
-    fd_close(&s->helper.fd);
-    fd_close(&s->socket);
+    stop_helper(s);
+    if (s->pid > 0)
+        waitpid(s->pid, NULL, 0);
     while (s->count)
         spare_close(&s->set[--s->count]);
 }

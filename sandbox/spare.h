@@ -1,10 +1,12 @@
 /*
  * Network, IPC and UTS namespaces, made ahead of need. They hold nothing of a sandbox yet, and the kernel takes longer for
  * them than for all the rest: a third of a sandbox's creation, and nearly all of its slow cases, because the creation of
- * one network waits for the destruction of others. A forked helper makes a few while nothing else is to do.
+ * one network waits for the destruction of others. A helper process makes a few while nothing else is to do.
  */
 #ifndef FNRUN_SPARE_H
 #define FNRUN_SPARE_H
+
+#include <sys/types.h>
 
 #include "base/loop.h"
 
@@ -22,8 +24,8 @@ struct spares {
     struct spare set[SPARES_MAX];
     unsigned count;
     struct loop_timer refill;
-    struct loop_io helper; /* pidfd; -1 while there is none */
-    int socket;            /* where the helper sends them */
+    struct loop_io helper; /* socket to it: a number asks, the sets come back; -1 while there is none */
+    pid_t pid;
 };
 
 /* Starts to make the first ones. */

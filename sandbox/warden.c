@@ -51,6 +51,7 @@ struct warden {
     struct spares spares;
     struct toolbox toolbox;
     struct templates templates;
+    struct nursery nursery;
     struct buf filter;
     struct sandboxes sandboxes;
     struct manager manager;
@@ -134,6 +135,7 @@ static int set_up_sandboxes(struct warden *w, struct err *e)
         .spares = &w->spares,
         .toolbox = &w->toolbox,
         .templates = &w->templates,
+        .nursery = &w->nursery,
         .filter = &w->filter,
         .ids = w->state.ids,
         .max = w->options.max_sandboxes,
@@ -243,8 +245,8 @@ static int serve(struct warden *w, int listener, struct err *e)
 
     w->sandboxes.on_empty = on_no_sandboxes;
     w->patience.on_due = on_patience_over;
-    if (caps_limit(kept, ARRAY_LEN(kept), e) < 0 || loop_signals(w->loop, signals, on_signal, w, e) < 0 ||
-        set_up_manager(w, listener, e) < 0)
+    if (caps_limit(kept, ARRAY_LEN(kept), e) < 0 || nursery_start(&w->nursery, &w->sandboxes, e) < 0 ||
+        loop_signals(w->loop, signals, on_signal, w, e) < 0 || set_up_manager(w, listener, e) < 0)
         return -e->code;
     spares_init(&w->spares, w->loop);
     toolbox_open(&w->toolbox, w->loop, w->images, w->state.run, w->libexec);
@@ -264,6 +266,7 @@ static int run(struct warden *w, struct err *e)
         return -e->code;
     rc = serve(w, listener, e);
     templates_close(&w->templates);
+    nursery_stop(&w->nursery);
     spares_close(&w->spares);
     toolbox_close(&w->toolbox);
     cgroups_close(&w->cgroups);

@@ -11,7 +11,7 @@
 #include "err.h"
 #include "fd.h"
 
-#define MSG_FDS_MAX 8
+#define MSG_FDS_MAX 16
 #define MSG_BYTES_MAX 65536
 
 struct msg_fds {
