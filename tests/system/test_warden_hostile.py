@@ -10,7 +10,7 @@ import time
 import pytest
 
 from instance import wait_until
-from warden import (CPU, DROP, DUMP, FAILED, LEASE, RESTORE, Warden, create_message, dump_message, kill_message,
+from warden import (HOUSEHOLD, CPU, DROP, DUMP, FAILED, LEASE, RESTORE, Warden, create_message, dump_message, kill_message,
                     number_message)
 
 GOOD = create_message(1000, ["/bin/probe", "sleep"], ["A=1"])
@@ -177,7 +177,7 @@ def check_new_life(warden):
     """The sweep is over before the next manager starts; what it killed may need a moment to be reaped."""
     warden.start()
     wait_until(lambda: not warden.sandbox_groups() and not warden.of_uid(warden.uid_base + 1), what="the sweep")
-    wait_until(lambda: len(warden.members()) == 2, what="warden and manager to be alone")
+    wait_until(lambda: len(warden.members()) == HOUSEHOLD, what="warden and manager to be alone")
     assert warden.run("exit", "0")[1].value == 0
 
 

@@ -25,6 +25,7 @@ IMAGE, IMAGE_DIGEST, CODE_DIGEST, RUNTIME = "probe", "0123456789abcdef", "c0de" 
 ANSWER_SECONDS = 30
 MB = 1 << 20
 UID_BLOCK = 65536
+HOUSEHOLD = 4  # warden, manager, nursery, who makes namespaces ahead
 SPARE_NAMESPACES = 4  # SPARES_MAX of sandbox/spare.h
 
 # Each warden has a block of uids of its own, also beside another run of the tests: what it leaves is known by them.
@@ -350,7 +351,7 @@ class Warden:
     def idle_belongings(self):
         """The same, once the namespaces that it makes ahead are all there."""
         wait_until(lambda: self.belongings().get("net:[N]") == SPARE_NAMESPACES, what="namespaces to be made ahead")
-        wait_until(lambda: len(self.members()) == 2, what="the helper that made them to end")
+        wait_until(lambda: len(self.members()) == HOUSEHOLD, what="everybody else to end")
         return self.belongings()
 
     def wait_empty(self):
