@@ -13,7 +13,7 @@
 
 uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init)
 {
-    uint32_t millis = memory_mb * 1000 / 1769;
+    uint32_t millis = memory_mb * 1000 / FUNCTION_MB_PER_CPU;
 
     return during_init ? MAX(millis, 1000) : MAX(millis, 1);
 }

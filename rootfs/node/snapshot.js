@@ -3,11 +3,8 @@
 // Before the process is dumped, and after it was restored from the dump: once each, or the second many times.
 // Loaded before the dump, so that a restore finds all of it in memory.
 
-const vm = require('vm');
-const v8 = require('v8');
-const crypto = require('crypto');
 const hooks = require('./snapshot-restore.js');
-const reseedOpenssl = require('./reseed.node');
+const native = require('./native.node');
 
 // What crypto keeps in stock and hands out later: random bytes for 128 uuids, and for 1,024 integers.
 const UUIDS_IN_STOCK = 128;
@@ -39,10 +36,18 @@ function random() {
 // the old one that the function has kept from its init stays what it was. OpenSSL's generator (crypto, webcrypto, TLS)
 // is reseeded by a few lines of C: Node has no call for it.
 function reseed() {
-  reseedOpenssl();
+  native.reseed(state);
+  if (isLoaded('internal/crypto/random')) emptyStocks(require('crypto'));
+}
+
+// Node's own list of what it has loaded of itself. What `crypto` would take in memory, a function without it is spared.
+function isLoaded(name) {
+  return process.moduleLoadList?.includes(`NativeModule ${name}`) ?? true;
+}
+
+function emptyStocks(crypto) {
   for (let i = 0; i < UUIDS_IN_STOCK; i++) crypto.randomUUID();
   for (let i = 0; i < INTEGERS_IN_STOCK; i++) crypto.randomInt(2);
-  crypto.randomFillSync(state);
 }
 
 async function run(list) {
@@ -57,8 +62,7 @@ async function prepare() {
     reseed();
     random();
   }
-  v8.setFlagsFromString('--expose-gc');
-  vm.runInNewContext('gc')();
+  native.shrink();
 }
 
 // Makes this instance one of its own.
