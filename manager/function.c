@@ -84,6 +84,7 @@ static int fill(struct function *f, cJSON *record, struct err *e)
     f->role = json_get_text(record, "Role", "");
     f->description = json_get_text(record, "Description", "");
     f->environment = json_get(json_get(record, "Environment"), "Variables");
+    f->warm_up = json_get_text(record, "WarmUp", NULL);
     return fill_numbers(f, record, e);
 }
 

@@ -37,6 +37,7 @@ struct function {
     nsec_t last_modified;     /* wall clock */
     uint32_t uid_index;       /* the function's own user: never given to another function */
     const cJSON *environment; /* object of strings, in `record`; NULL where none was given */
+    const char *warm_up;      /* JSON: the event of the call before its snapshot is taken; in `record`; NULL: none */
     cJSON *record;            /* the whole record as it is stored; the function's own */
     struct pool *pool;        /* the invoker's: instances of this revision; NULL until the first invocation */
     struct functions *home;   /* function.c's own, as is `node` */

@@ -239,16 +239,22 @@ void lambda_set_code(cJSON *record, const struct package_info *info)
     json_set(record, "CodeSize", cJSON_CreateNumber((double)info->zip_bytes));
 }
 
-struct function *lambda_store(struct lambda_call *c, cJSON *record)
+int lambda_revise(struct manager *m, cJSON *record, struct function **ret, struct err *e)
 {
     char revision[37];
-    struct function *f;
-    struct err e;
 
     invoke_make_request_id(revision);
     json_set(record, "RevisionId", cJSON_CreateString(revision));
     json_set(record, "LastModifiedMs", cJSON_CreateNumber((double)(clock_wall() / NSEC_PER_MSEC)));
-    if (functions_put(c->manager->functions, record, &f, &e) == 0)
+    return functions_put(m->functions, record, ret, e);
+}
+
+struct function *lambda_store(struct lambda_call *c, cJSON *record)
+{
+    struct function *f;
+    struct err e;
+
+    if (lambda_revise(c->manager, record, &f, &e) == 0)
         return f;
     fault_set_err(&c->fault, &e);
     return NULL;

@@ -52,6 +52,7 @@ void snapshot_make(struct snapshot *s)
 {
     if (s->state != SNAPSHOT_NONE || !is_on(s))
         return;
+    s->warm_up = WARM_UP_DUE;
     if (s->f->runtime->channel)
         snapshot_start_maker(s);
     else

@@ -23,7 +23,8 @@ struct snapshot {
     char reason[300]; /* of UNUSABLE */
     unsigned failures;
     struct instance *maker;
-    struct list_node armed; /* struct instance.link: CREATING or ARMED */
+    enum { WARM_UP_DUE, WARM_UP_RUN, WARM_UP_SKIPPED } warm_up; /* the maker's */
+    struct list_node armed;                                     /* struct instance.link: CREATING or ARMED */
     unsigned armed_count;
     nsec_t not_before; /* nothing is armed until then */
     struct loop_timer refill, expiry;
