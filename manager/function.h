@@ -31,6 +31,7 @@ struct function {
     uint32_t timeout_s;
     uint32_t memory_mb;
     uint32_t tmp_mb;
+    bool no_snapshot;     /* it was given a SnapStart of None, in so many words */
     char code_digest[65]; /* hex sha256 of the zip: the key of package.h */
     uint64_t code_bytes;  /* of the zip */
     char revision_id[37];

@@ -362,14 +362,18 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     }
 }
 
-cJSON *invoker_describe_snapshot(const struct function *f)
+cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f)
 {
+    const char *off = snapshot_off(m, f);
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "function", f->name);
-    if (f->pool)
+    if (f->pool) {
         snapshot_describe(&f->pool->snapshot, o);
-    else
-        cJSON_AddStringToObject(o, "state", "none");
+        return o;
+    }
+    cJSON_AddStringToObject(o, "state", off ? "off" : "none");
+    if (off)
+        cJSON_AddStringToObject(o, "reason", off);
     return o;
 }

@@ -201,6 +201,9 @@ static void apply(cJSON *record, const cJSON *input)
             json_set(record, copied[i], cJSON_Duplicate(value, true));
     }
     merge(record, input);
+    /* Where nothing is said, AWS shows None and takes no snapshots; fnrun shows None and takes some. */
+    if (json_get(json_get(input, "SnapStart"), "ApplyOn"))
+        json_set(record, "SnapStartGiven", cJSON_CreateTrue());
     /* An environment without variables is an empty one. */
     if (json_get(record, "Environment") && !json_get(json_get(record, "Environment"), "Variables"))
         json_set(json_get(record, "Environment"), "Variables", cJSON_CreateObject());

@@ -14,7 +14,7 @@ void private_list_snapshots(struct http_request *r)
     struct function *f;
 
     while ((f = functions_next(m->functions, name))) {
-        cJSON_AddItemToArray(all, invoker_describe_snapshot(f));
+        cJSON_AddItemToArray(all, invoker_describe_snapshot(m, f));
         name = f->name;
     }
     private_answer_json(r, all);

@@ -17,9 +17,11 @@
 /* A snapshot that fails so often is not made again. */
 #define FAILURES_MAX 3
 
-static bool is_on(const struct snapshot *s)
+const char *snapshot_off(const struct manager *m, const struct function *f)
 {
-    return strcmp(s->m->config.snapshots, "on") == 0;
+    if (strcmp(m->config.snapshots, "on") != 0)
+        return "snapshots are off: --snapshots";
+    return f->no_snapshot ? "the function's SnapStart is off: ApplyOn is None" : NULL;
 }
 
 void snapshot_give_up(struct snapshot *s, const char *why)
@@ -50,7 +52,7 @@ void snapshot_failed(struct snapshot *s, const char *why)
 
 void snapshot_make(struct snapshot *s)
 {
-    if (s->state != SNAPSHOT_NONE || !is_on(s))
+    if (s->state != SNAPSHOT_NONE)
         return;
     s->warm_up = WARM_UP_DUE;
     if (s->f->runtime->channel)
@@ -61,10 +63,16 @@ void snapshot_make(struct snapshot *s)
 
 void snapshot_open(struct snapshot *s)
 {
+    const char *off = snapshot_off(s->m, s->f);
     struct err e;
 
     snapshot_init_armed(s);
-    if (!is_on(s) || !s->f->runtime->channel)
+    if (off) {
+        s->state = SNAPSHOT_OFF;
+        snprintf(s->reason, sizeof(s->reason), "%s", off);
+        return;
+    }
+    if (!s->f->runtime->channel)
         return;
     if (identity_of(s->m, s->f, s->id, &e) < 0)
         log_warn("snapshot of %s: %s", s->f->name, e.msg);
@@ -105,7 +113,7 @@ static double size_of(const struct snapshot *s)
 
 void snapshot_describe(const struct snapshot *s, cJSON *out)
 {
-    static const char *const names[] = {"none", "making", "ready", "unusable"};
+    static const char *const names[] = {"none", "making", "ready", "unusable", "off"};
 
     cJSON_AddStringToObject(out, "state", names[s->state]);
     cJSON_AddNumberToObject(out, "armed", s->armed_count);
@@ -113,7 +121,7 @@ void snapshot_describe(const struct snapshot *s, cJSON *out)
     if (s->state == SNAPSHOT_READY) {
         cJSON_AddStringToObject(out, "id", s->id);
         cJSON_AddNumberToObject(out, "bytes", size_of(s));
-    } else if (s->state == SNAPSHOT_UNUSABLE) {
+    } else if (s->reason[0]) {
         cJSON_AddStringToObject(out, "reason", s->reason);
     }
 }
