@@ -92,8 +92,8 @@ runtimes:
 	@mkdir -p $(BUILD)/runtimes
 	@rm -rf $(BUILD)/runtimes/python $(BUILD)/runtimes/node $(BUILD)/images
 	@cp -r rootfs/python rootfs/node $(BUILD)/runtimes/
-	@rm $(BUILD)/runtimes/node/reseed.c
-	@$(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -Wl,-z,noexecstack -o $(BUILD)/runtimes/node/reseed.node rootfs/node/reseed.c
+	@rm $(BUILD)/runtimes/node/native.c
+	@$(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -Wl,-z,noexecstack -o $(BUILD)/runtimes/node/native.node rootfs/node/native.c
 	@cp -r images $(BUILD)/images
 	@chmod -R a+rX $(BUILD)/runtimes $(BUILD)/images
 	@tools/dev/precompile $(BUILD)/runtimes/python

@@ -8,6 +8,8 @@
 #include "../sandbox/base/channel.h"
 #include "package.h"
 
+#define WORKERS "{workers}"
+
 struct variable {
     const char *name;
     bool reserved;
@@ -93,6 +95,25 @@ static int add_bootstrap(struct manager *m, const struct function *f, struct buf
     return buf_add(out, "/var/task/bootstrap", sizeof("/var/task/bootstrap"), e);
 }
 
+/* Node takes 0 for "as many as the machine has". */
+static unsigned count_workers(const struct function *f)
+{
+    unsigned cpus = (f->memory_mb + FUNCTION_MB_PER_CPU - 1) / FUNCTION_MB_PER_CPU;
+
+    return MAX(cpus, 2U) - 1;
+}
+
+static int add_argument(const char *arg, const struct function *f, struct buf *out, struct err *e)
+{
+    const char *mark = strstr(arg, WORKERS);
+
+    if (!mark)
+        return buf_add(out, arg, strlen(arg) + 1, e);
+    if (buf_addf(out, e, "%.*s%u%s", (int)(mark - arg), arg, count_workers(f), mark + strlen(WORKERS)) < 0)
+        return -e->code;
+    return buf_add(out, "", 1, e);
+}
+
 int environment_build(struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
                       struct buf *out, uint32_t *ret_argc, uint32_t *ret_envc, struct err *e)
 {
@@ -101,7 +122,7 @@ int environment_build(struct manager *m, const struct function *f, const char *l
     if (!f->runtime->argv[0] && add_bootstrap(m, f, out, &argc, e) < 0)
         return -e->code;
     for (const char *const *arg = f->runtime->argv; *arg; arg++, argc++)
-        if (buf_add(out, *arg, strlen(*arg) + 1, e) < 0)
+        if (add_argument(*arg, f, out, e) < 0)
             return -e->code;
     if (add_ours(m, f, log_stream, init_type, out, &envc, e) < 0 || add_configured(f, out, &envc, e) < 0)
         return -e->code;

@@ -84,6 +84,9 @@ static int fill(struct function *f, cJSON *record, struct err *e)
     f->role = json_get_text(record, "Role", "");
     f->description = json_get_text(record, "Description", "");
     f->environment = json_get(json_get(record, "Environment"), "Variables");
+    f->no_snapshot = cJSON_IsTrue(json_get(record, "SnapStartGiven")) &&
+                     strcmp(json_get_text(json_get(record, "SnapStart"), "ApplyOn", ""), "None") == 0;
+    f->warm_up = json_get_text(record, "WarmUp", NULL);
     return fill_numbers(f, record, e);
 }
 

@@ -17,7 +17,8 @@
 #include "runtime.h"
 
 #define FUNCTION_NAME_MAX 64
-#define FUNCTION_UIDS 65534U /* a block of 65,536 less the manager's and PID 1's */
+#define FUNCTION_UIDS 65534U      /* a block of 65,536 less the manager's and PID 1's */
+#define FUNCTION_MB_PER_CPU 1769U /* memory that brings one processor, as in AWS */
 
 struct pool;
 struct functions;
@@ -30,12 +31,14 @@ struct function {
     uint32_t timeout_s;
     uint32_t memory_mb;
     uint32_t tmp_mb;
+    bool no_snapshot;     /* it was given a SnapStart of None, in so many words */
     char code_digest[65]; /* hex sha256 of the zip: the key of package.h */
     uint64_t code_bytes;  /* of the zip */
     char revision_id[37];
     nsec_t last_modified;     /* wall clock */
     uint32_t uid_index;       /* the function's own user: never given to another function */
     const cJSON *environment; /* object of strings, in `record`; NULL where none was given */
+    const char *warm_up;      /* JSON: the event of the call before its snapshot is taken; in `record`; NULL: none */
     cJSON *record;            /* the whole record as it is stored; the function's own */
     struct pool *pool;        /* the invoker's: instances of this revision; NULL until the first invocation */
     struct functions *home;   /* function.c's own, as is `node` */

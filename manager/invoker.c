@@ -13,7 +13,7 @@
 
 uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init)
 {
-    uint32_t millis = memory_mb * 1000 / 1769;
+    uint32_t millis = memory_mb * 1000 / FUNCTION_MB_PER_CPU;
 
     return during_init ? MAX(millis, 1000) : MAX(millis, 1);
 }
@@ -82,7 +82,7 @@ static void complete(struct instance *i, const struct outcome *o)
 
 /* --- the start of an invocation --------------------------------------------------------------------------------------- */
 
-static void give(struct instance *i, struct invocation *inv)
+void invoker_call(struct instance *i, struct invocation *inv)
 {
     uint32_t limit_ms = inv->f->timeout_s * 1000;
     nsec_t limit = (nsec_t)limit_ms * NSEC_PER_MSEC;
@@ -96,9 +96,17 @@ static void give(struct instance *i, struct invocation *inv)
         .payload = &inv->payload,
     };
 
-    invoker_unqueue(invoker_of(i), inv);
     snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s", i->m->config.region, i->m->config.account,
              inv->f->name);
+    i->current = inv;
+    inv->started_at = clock_now();
+    instance_set_deadline(i, inv->started_at + limit);
+    instance_invoke(i, &call, limit_ms);
+}
+
+static void give(struct instance *i, struct invocation *inv)
+{
+    invoker_unqueue(invoker_of(i), inv);
     inv->cold = i->fresh;
     if (inv->cold && i->role == INSTANCE_RESTORES)
         invoker_of(i)->stats.restored_starts++;
@@ -106,11 +114,8 @@ static void give(struct instance *i, struct invocation *inv)
         invoker_of(i)->stats.cold_starts++;
     else
         invoker_of(i)->stats.warm_starts++;
-    i->current = inv;
     report_start(i, inv->request_id);
-    inv->started_at = clock_now();
-    instance_set_deadline(i, inv->started_at + limit);
-    instance_invoke(i, &call, limit_ms);
+    invoker_call(i, inv);
 }
 
 static bool takes(const struct instance *i, const struct invocation *inv)
@@ -357,14 +362,18 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     }
 }
 
-cJSON *invoker_describe_snapshot(const struct function *f)
+cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f)
 {
+    const char *off = snapshot_off(m, f);
     cJSON *o = cJSON_CreateObject();
 
     cJSON_AddStringToObject(o, "function", f->name);
-    if (f->pool)
+    if (f->pool) {
         snapshot_describe(&f->pool->snapshot, o);
-    else
-        cJSON_AddStringToObject(o, "state", "none");
+        return o;
+    }
+    cJSON_AddStringToObject(o, "state", off ? "off" : "none");
+    if (off)
+        cJSON_AddStringToObject(o, "reason", off);
     return o;
 }

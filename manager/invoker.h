@@ -28,7 +28,7 @@ struct invoker_stats {
 };
 
 /* {"function", "state", ...} of its snapshot; the caller's. */
-cJSON *invoker_describe_snapshot(const struct function *f);
+cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f);
 
 void invoker_stats(const struct invoker *in, struct invoker_stats *ret);
 

@@ -22,6 +22,9 @@ struct invoker {
 /* For the instances that serve: what the invoker does when they report. */
 extern const struct instance_events invoker_events;
 
+/* Gives an invocation to an idle instance, and the time that it may take. */
+void invoker_call(struct instance *i, struct invocation *inv);
+
 /* Takes an invocation out of its pool's queue, if it is there. */
 void invoker_unqueue(struct invoker *in, struct invocation *inv);
 

@@ -87,7 +87,10 @@ cJSON *lambda_changed_record(struct lambda_call *c, const struct function *f);
 
 void lambda_set_code(cJSON *record, const struct package_info *info);
 
-/* Gives the record its revision and stores it. NULL with the fault set. */
+/* Gives the record its revision and stores it, as functions_put does. */
+int lambda_revise(struct manager *m, cJSON *record, struct function **ret, struct err *e);
+
+/* The same for a call. NULL with the fault set. */
 struct function *lambda_store(struct lambda_call *c, cJSON *record);
 
 /* --- lambda_render.c --- */

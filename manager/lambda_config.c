@@ -201,6 +201,9 @@ static void apply(cJSON *record, const cJSON *input)
             json_set(record, copied[i], cJSON_Duplicate(value, true));
     }
     merge(record, input);
+    /* Where nothing is said, AWS shows None and takes no snapshots; fnrun shows None and takes some. */
+    if (json_get(json_get(input, "SnapStart"), "ApplyOn"))
+        json_set(record, "SnapStartGiven", cJSON_CreateTrue());
     /* An environment without variables is an empty one. */
     if (json_get(record, "Environment") && !json_get(json_get(record, "Environment"), "Variables"))
         json_set(json_get(record, "Environment"), "Variables", cJSON_CreateObject());
@@ -239,16 +242,22 @@ void lambda_set_code(cJSON *record, const struct package_info *info)
     json_set(record, "CodeSize", cJSON_CreateNumber((double)info->zip_bytes));
 }
 
-struct function *lambda_store(struct lambda_call *c, cJSON *record)
+int lambda_revise(struct manager *m, cJSON *record, struct function **ret, struct err *e)
 {
     char revision[37];
-    struct function *f;
-    struct err e;
 
     invoke_make_request_id(revision);
     json_set(record, "RevisionId", cJSON_CreateString(revision));
     json_set(record, "LastModifiedMs", cJSON_CreateNumber((double)(clock_wall() / NSEC_PER_MSEC)));
-    if (functions_put(c->manager->functions, record, &f, &e) == 0)
+    return functions_put(m->functions, record, ret, e);
+}
+
+struct function *lambda_store(struct lambda_call *c, cJSON *record)
+{
+    struct function *f;
+    struct err e;
+
+    if (lambda_revise(c->manager, record, &f, &e) == 0)
         return f;
     fault_set_err(&c->fault, &e);
     return NULL;

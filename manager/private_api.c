@@ -3,6 +3,7 @@
  *   GET /_fnrun/ping                               a constant: what an HTTP round trip costs
  *   GET /_fnrun/status                             counts
  *   GET /_fnrun/snapshots                          each function's snapshot: state, reason, size, armed sandboxes
+ *   GET, PUT, DELETE /_fnrun/warm-up/NAME          the event that a function is called with before its snapshot is taken
  *   GET /_fnrun/logs/NAME?offset=N[&wait=S]        a function's log from offset N (negative: the last -N bytes); with
  *                                                  `wait`, up to S seconds until there is something
  *   GET /_fnrun/code/NAME[?sha256=HEX]             a function's zip
@@ -15,16 +16,16 @@
 #include "../sandbox/base/fd.h"
 #include "function.h"
 #include "invoker.h"
-#include "json.h"
 #include "log_store.h"
 #include "manager.h"
 #include "package.h"
+#include "private_api.h"
 
 #define LOG_PIECE_MAX ((size_t)1048576)
 #define LOG_POLL (100 * NSEC_PER_MSEC)
 #define LOG_WAIT_MAX_S 60L
 
-static void answer_error(struct http_request *r, unsigned status, const char *message)
+void private_answer_error(struct http_request *r, unsigned status, const char *message)
 {
     char text[200];
 
@@ -32,11 +33,21 @@ static void answer_error(struct http_request *r, unsigned status, const char *me
     http_answer_str(r, status, "application/json", text);
 }
 
-/* The function that stands behind `prefix` in the path; NULL: answered. */
-static struct function *find_function(struct http_request *r, const char *prefix)
+void private_answer_json(struct http_request *r, cJSON *body)
+{
+    auto_free char *text = cJSON_PrintUnformatted(body);
+
+    cJSON_Delete(body);
+    if (text)
+        http_answer_str(r, 200, "application/json", text);
+    else
+        private_answer_error(r, 500, "no memory");
+}
+
+struct function *private_find_function(struct http_request *r)
 {
     const struct manager *m = r->server_ctx;
-    const char *text = r->path + strlen(prefix);
+    const char *text = strrchr(r->path, '/') + 1;
     char name[FUNCTION_NAME_MAX + 1];
     struct function *f = NULL;
     char why[FUNCTION_NAME_MAX + 32] = "no such function";
@@ -46,7 +57,7 @@ static struct function *find_function(struct http_request *r, const char *prefix
         snprintf(why, sizeof(why), "no such function: %s", name);
     }
     if (!f)
-        answer_error(r, 404, why);
+        private_answer_error(r, 404, why);
     return f;
 }
 
@@ -73,28 +84,10 @@ static void answer_status(struct http_request *r)
     http_answer_str(r, 200, "application/json", text);
 }
 
-static void answer_snapshots(struct http_request *r)
-{
-    const struct manager *m = r->server_ctx;
-    cJSON *all = cJSON_CreateArray();
-    const char *name = "";
-    struct function *f;
-    char *text;
-
-    while ((f = functions_next(m->functions, name))) {
-        cJSON_AddItemToArray(all, invoker_describe_snapshot(f));
-        name = f->name;
-    }
-    text = cJSON_PrintUnformatted(all);
-    cJSON_Delete(all);
-    http_answer_str(r, text ? 200 : 500, "application/json", text ? text : "{}");
-    free(text);
-}
-
 static void answer_code(struct http_request *r)
 {
     const struct manager *m = r->server_ctx;
-    const struct function *f = find_function(r, "/_fnrun/code/");
+    const struct function *f = private_find_function(r);
     const char *digest = http_query(r, "sha256");
     struct err e;
     int fd;
@@ -102,12 +95,12 @@ static void answer_code(struct http_request *r)
     if (!f)
         return;
     if (digest && strcmp(digest, f->code_digest) != 0) {
-        answer_error(r, 404, "the function has other code by now");
+        private_answer_error(r, 404, "the function has other code by now");
         return;
     }
     fd = package_open(m->packages, f->code_digest, NULL, &e);
     if (fd < 0) {
-        answer_error(r, 500, "the code cannot be read");
+        private_answer_error(r, 500, "the code cannot be read");
         return;
     }
     http_set_header(r, "Content-Type", "application/zip");
@@ -144,7 +137,7 @@ static void answer_log(struct log_reader *reader)
     struct err e;
 
     if (log_read(reader->log, reader->offset, LOG_PIECE_MAX, &out, &next, &e) < 0) {
-        answer_error(reader->request, 500, "the log cannot be read");
+        private_answer_error(reader->request, 500, "the log cannot be read");
         return;
     }
     if (out.used == 0 && clock_now() < reader->until && functions_find(m->functions, reader->name)) {
@@ -178,7 +171,7 @@ static bool read_number(const struct http_request *r, const char *name, long lon
 
 static void start_log(struct http_request *r)
 {
-    const struct function *f = find_function(r, "/_fnrun/logs/");
+    const struct function *f = private_find_function(r);
     struct log_reader *reader;
     long long offset, wait;
     struct err e;
@@ -187,13 +180,13 @@ static void start_log(struct http_request *r)
         return;
     if (!read_number(r, "offset", 0, &offset) || !read_number(r, "wait", 0, &wait) || wait < 0 ||
         wait > LOG_WAIT_MAX_S) {
-        answer_error(r, 400, "offset is a number of bytes, wait one of seconds up to 60");
+        private_answer_error(r, 400, "offset is a number of bytes, wait one of seconds up to 60");
         return;
     }
     reader = calloc(1, sizeof(*reader));
     if (!reader || log_open(f->name, &reader->log, &e) < 0) {
         free(reader);
-        answer_error(r, 500, "the log cannot be opened");
+        private_answer_error(r, 500, "the log cannot be opened");
         return;
     }
     reader->request = r;
@@ -209,34 +202,62 @@ static void start_log(struct http_request *r)
 /* --- service ------------------------------------------------------------------------------------------------------ */
 
 struct private_path {
-    const char *path; /* one that ends with "/" takes a name behind it */
+    const char *method, *path; /* a path that ends with "/" takes a name behind it */
     void (*serve)(struct http_request *r);
+    size_t body_cap;
 };
 
 static const struct private_path paths[] = {
-    {"/_fnrun/ping", answer_ping}, {"/_fnrun/status", answer_status}, {"/_fnrun/snapshots", answer_snapshots},
-    {"/_fnrun/logs/", start_log},  {"/_fnrun/code/", answer_code},
+    {"GET", "/_fnrun/ping", answer_ping, 0},
+    {"GET", "/_fnrun/status", answer_status, 0},
+    {"GET", "/_fnrun/snapshots", private_list_snapshots, 0},
+    {"GET", "/_fnrun/warm-up/", private_get_warm_up, 0},
+    {"PUT", "/_fnrun/warm-up/", private_put_warm_up, WARM_UP_MAX},
+    {"DELETE", "/_fnrun/warm-up/", private_delete_warm_up, 0},
+    {"GET", "/_fnrun/logs/", start_log, 0},
+    {"GET", "/_fnrun/code/", answer_code, 0},
 };
 
-static void on_headers(UNUSED struct http_request *r)
+static bool matches(const struct private_path *p, const char *path)
 {
+    size_t n = strlen(p->path);
+
+    if (p->path[n - 1] != '/')
+        return strcmp(path, p->path) == 0;
+    return strncmp(path, p->path, n) == 0 && !strchr(path + n, '/');
+}
+
+/* NULL: none; *ret_known: there is one for another method. */
+static const struct private_path *find_path(const struct http_request *r, bool *ret_known)
+{
+    *ret_known = false;
+    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
+        if (!matches(&paths[i], r->path))
+            continue;
+        if (strcmp(r->method, paths[i].method) == 0)
+            return &paths[i];
+        *ret_known = true;
+    }
+    return NULL;
+}
+
+static void on_headers(struct http_request *r)
+{
+    bool known;
+    const struct private_path *p = find_path(r, &known);
+
+    r->body_cap = p ? p->body_cap : 0;
 }
 
 static void on_request(struct http_request *r)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
-        size_t n = strlen(paths[i].path);
-        bool named = paths[i].path[n - 1] == '/';
+    bool known;
+    const struct private_path *p = find_path(r, &known);
 
-        if (named ? strncmp(r->path, paths[i].path, n) != 0 : strcmp(r->path, paths[i].path) != 0)
-            continue;
-        if (strcmp(r->method, "GET") == 0)
-            paths[i].serve(r);
-        else
-            answer_error(r, 405, "only GET");
-        return;
-    }
-    answer_error(r, 404, "no such path");
+    if (p)
+        p->serve(r);
+    else
+        private_answer_error(r, known ? 405 : 404, known ? "not with this method" : "no such path");
 }
 
 const struct http_handlers private_service = {.on_headers = on_headers, .on_request = on_request};

@@ -39,19 +39,45 @@ static unsigned used_mb(const struct instance *i, uint64_t peak)
     return (unsigned)MIN(mb, (uint64_t)i->f->memory_mb);
 }
 
+static void print_status(const char *status, const char *error_type, char *ret, size_t size)
+{
+    ret[0] = '\0';
+    if (error_type)
+        snprintf(ret, size, "Status: %s\tError Type: %s", status, error_type);
+    else if (status)
+        snprintf(ret, size, "Status: %s", status);
+}
+
+void report_warm_up_start(struct instance *i, const char *request_id)
+{
+    instance_log(i, "WARM_UP_START RequestId: %s\n", request_id);
+}
+
+void report_warm_up_end(struct instance *i, const char *request_id, nsec_t duration, const char *status,
+                        const char *error_type)
+{
+    char text[128];
+
+    print_status(status, error_type, text, sizeof(text));
+    instance_log(i, "WARM_UP_END RequestId: %s\tDuration: %.2f ms%s%s\n", request_id, to_ms(duration),
+                 text[0] ? "\t" : "", text);
+}
+
+void report_warm_up_given_up(struct instance *i, const char *why)
+{
+    instance_log(i, "WARM_UP_GIVEN_UP The snapshot is made without it: %s\n", why);
+}
+
 void report_end(struct instance *i, const struct report *r)
 {
-    char init[100] = "", status[128] = "";
+    char init[100] = "", status[128];
 
     if (r->init)
         snprintf(init, sizeof(init), "Init Duration: %.2f ms\t", to_ms(r->init));
     if (r->restore)
         snprintf(init, sizeof(init), "Restore Duration: %.2f ms\tBilled Restore Duration: %lld ms\t", to_ms(r->restore),
                  round_up(r->restore, NSEC_PER_MSEC));
-    if (r->error_type)
-        snprintf(status, sizeof(status), "Status: %s\tError Type: %s", r->status, r->error_type);
-    else if (r->status)
-        snprintf(status, sizeof(status), "Status: %s", r->status);
+    print_status(r->status, r->error_type, status, sizeof(status));
     instance_log(i,
                  "END RequestId: %s\nREPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\t"
                  "Memory Size: %u MB\tMax Memory Used: %u MB\t%s%s\n",

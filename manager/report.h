@@ -6,6 +6,11 @@
 
 void report_init_start(struct instance *i);
 void report_restore_start(struct instance *i);
+/* Around the event that a snapshot's maker is warmed with. `status`, `error_type`: as in struct report. */
+void report_warm_up_start(struct instance *i, const char *request_id);
+void report_warm_up_end(struct instance *i, const char *request_id, nsec_t duration, const char *status,
+                        const char *error_type);
+void report_warm_up_given_up(struct instance *i, const char *why);
 void report_start(struct instance *i, const char *request_id);
 
 struct report {

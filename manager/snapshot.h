@@ -13,17 +13,18 @@
 
 #include "instance.h"
 
-enum snapshot_state { SNAPSHOT_NONE, SNAPSHOT_MAKING, SNAPSHOT_READY, SNAPSHOT_UNUSABLE };
+enum snapshot_state { SNAPSHOT_NONE, SNAPSHOT_MAKING, SNAPSHOT_READY, SNAPSHOT_UNUSABLE, SNAPSHOT_OFF };
 
 struct snapshot {
     struct manager *m;
     struct function *f; /* whose pool has this; no reference of its own */
     enum snapshot_state state;
     char id[PROTO_SNAPSHOT_ID];
-    char reason[300]; /* of UNUSABLE */
+    char reason[300]; /* of UNUSABLE and OFF */
     unsigned failures;
     struct instance *maker;
-    struct list_node armed; /* struct instance.link: CREATING or ARMED */
+    enum { WARM_UP_DUE, WARM_UP_RUN, WARM_UP_SKIPPED } warm_up; /* the maker's */
+    struct list_node armed;                                     /* struct instance.link: CREATING or ARMED */
     unsigned armed_count;
     nsec_t not_before; /* nothing is armed until then */
     struct loop_timer refill, expiry;
@@ -49,7 +50,10 @@ bool snapshot_will_have(struct snapshot *s);
 /* Arms the next one when the present rush is over. */
 void snapshot_refill(struct snapshot *s);
 
-/* Adds state, id, size in bytes, armed sandboxes and, where it is unusable, the reason. */
+/* Why that function is to have none; NULL: it may have one. */
+const char *snapshot_off(const struct manager *m, const struct function *f);
+
+/* Adds state, id, size in bytes, armed sandboxes and, where there is none, the reason. */
 void snapshot_describe(const struct snapshot *s, cJSON *out);
 
 /* A restore has failed: the snapshot is thrown away. */

@@ -9,6 +9,7 @@
 
 #include "store_digest.h"
 #include "store_file.h"
+#include "worker.h"
 
 /* A piece of another file, to be appended. */
 struct job_piece {
@@ -17,7 +18,6 @@ struct job_piece {
 };
 
 struct job_result {
-    bool finished;
     struct err err; /* code 0: all went well */
     unsigned char md5[MD5_BYTES];
     unsigned char checksum[CHECKSUM_BYTES_MAX];
@@ -33,9 +33,7 @@ struct job {
     enum checksum checksum; /* likewise */
     void (*done)(struct job *j, const struct job_result *result);
 
-    struct loop_io io; /* the child's pidfd */
-    pid_t pid;
-    struct job_result *result; /* shared with the child */
+    struct worker worker;
 };
 
 /* Begins a job over `bytes` bytes; a small one is finished here, and `done` is called before this returns. */

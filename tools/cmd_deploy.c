@@ -136,12 +136,14 @@ static int run(struct deploy *d, struct err *e)
     const char *name;
     int rc;
 
-    if (open_package(d, e) < 0)
+    if (open_package(d, e) < 0 || deploy_read_warm_up(d, e) < 0)
         return -e->code;
     name = cli_text(d->c, OPT_deploy_name, NULL);
     if (name)
         snprintf(d->name, sizeof(d->name), "%s", name);
     rc = create_or_update(d, e);
+    if (rc == 0)
+        rc = deploy_set_warm_up(d, e);
     deploy_remove_upload(d);
     if (rc < 0)
         return err_wrap(e, "%s", d->name);
@@ -159,6 +161,7 @@ int cmd_deploy(struct cli *c, struct err *e)
     int rc = run(&d, e);
 
     buf_free(&d.zip);
+    buf_free(&d.warm_up);
     cli_json_free(&d.now);
     return rc;
 }

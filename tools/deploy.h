@@ -9,6 +9,7 @@ struct deploy {
     struct cli *c;
     char name[256];
     struct buf zip;
+    struct buf warm_up; /* the event, where one was given */
     struct guess guess;
     cJSON *now;    /* the function's configuration after the last wait; owned */
     bool exists;   /* an update */
@@ -28,6 +29,11 @@ void deploy_remove_upload(struct deploy *d);
 
 /* Adds MemorySize, Timeout, EphemeralStorage and Environment, as far as they were given. */
 int deploy_add_settings(struct deploy *d, cJSON *json, struct err *e);
+/* Reads the warm-up event, if one was given; a wrong one is said before anything is changed. */
+int deploy_read_warm_up(struct deploy *d, struct err *e);
+/* Sets or removes it. */
+int deploy_set_warm_up(struct deploy *d, struct err *e);
+
 /* Adds one option's text as `member` if it was given. */
 void deploy_add_text(struct deploy *d, cJSON *json, enum cli_option option, const char *member);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../sandbox/base/fd.h"
+#include "api.h"
 #include "deploy.h"
 
 /* Adds KEY=VALUE for each member. */
@@ -44,6 +45,14 @@ static int take_member(struct cli *c, const cJSON *item, struct err *e)
     return err_set(e, EINVAL, "%s is no option of fnrun deploy", item->string);
 }
 
+/* The event itself, not its text. */
+static int take_warm_up(struct cli *c, const cJSON *event, struct err *e)
+{
+    auto_free char *text = cJSON_PrintUnformatted(event);
+
+    return text ? cli_add_value(c, OPT_deploy_warm_up, text, e) : err_set(e, ENOMEM, "no memory");
+}
+
 static int take_options(struct cli *c, const char *text, struct err *e)
 {
     auto_json cJSON *json = cJSON_Parse(text);
@@ -54,7 +63,9 @@ static int take_options(struct cli *c, const char *text, struct err *e)
         return err_set(e, EINVAL, "not a JSON object");
     cJSON_ArrayForEach(item, json)
     {
-        if (take_member(c, item, e) < 0)
+        bool warm_up = strcmp(item->string, "warmUp") == 0;
+
+        if (warm_up ? take_warm_up(c, item, e) < 0 : take_member(c, item, e) < 0)
             return -e->code;
     }
     /* The last value wins, so the command line's go behind. */
@@ -150,4 +161,29 @@ int deploy_add_settings(struct deploy *d, cJSON *json, struct err *e)
         add_number(d, cJSON_AddObjectToObject(json, "EphemeralStorage"), OPT_deploy_tmp, "Size", e) < 0)
         return -e->code;
     return cli_has(d->c, OPT_deploy_env) ? add_env(d, json, e) : 0;
+}
+
+int deploy_read_warm_up(struct deploy *d, struct err *e)
+{
+    auto_json cJSON *json = NULL;
+
+    if (cli_payload(d->c, OPT_deploy_warm_up, &d->warm_up, e) < 0)
+        return -e->code;
+    if (d->warm_up.used == 0)
+        return 0;
+    json = cJSON_ParseWithOpts(d->warm_up.data, NULL, true);
+    return json ? 0 : cli_usage(d->c, e, "--warm-up: the event is no JSON");
+}
+
+int deploy_set_warm_up(struct deploy *d, struct err *e)
+{
+    auto_buf struct buf path = {0};
+    struct request r = {.method = d->warm_up.used ? "PUT" : "DELETE", .body = d->warm_up.data, .size = d->warm_up.used};
+
+    if (!cli_has(d->c, OPT_deploy_warm_up))
+        return 0;
+    if (api_add_path(&path, "/_fnrun/warm-up/", d->name, "", e) < 0)
+        return -e->code;
+    r.path = path.data;
+    return api_send(d->c, &r, e);
 }

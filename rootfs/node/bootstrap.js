@@ -8,7 +8,7 @@ const logs = require('./logs.js');
 const errors = require('./errors.js');
 const { load } = require('./handler.js');
 const { Invocation } = require('./invocation.js');
-const { blockStandardStreams } = require('./output.js');
+const { blockStandardStreams, discard } = require('./output.js');
 
 // Exit statuses of AWS's runtime.
 const EXIT_INIT_FAILED = 1;
@@ -16,6 +16,7 @@ const EXIT_UNHANDLED_REJECTION = 128;
 const EXIT_UNCAUGHT_EXCEPTION = 129;
 
 let initialised = false;
+let handler;
 let invocation = null;
 
 function fail(title, error, status) {
@@ -47,12 +48,34 @@ function setTrace(trace) {
   else delete process.env._X_AMZN_TRACE_ID;
 }
 
+function invoke(head, body) {
+  logs.setRequestId(head.id);
+  setTrace(head.trace);
+  invocation = new Invocation(head);
+  invocation.run(handler, body);
+}
+
+// Answers an event that nobody has sent, without the function and with all output going nowhere. Nothing of the function's runs
+// meanwhile, for no step waits for the event loop.
+async function rehearse() {
+  const real = handler;
+  handler = async (event, context) => {
+    logs.write('INFO', `${event.name}, ${context.getRemainingTimeInMillis()} ms left`);
+    return { hello: event.name, list: [1, 'b', null, true] };
+  };
+  channel.rehearse({ id: '', deadline_ms: Date.now(), arn: '', trace: '' }, '{"name": "rehearsal", "list": [1, null]}');
+  while (invocation.isOpen()) await null;
+  handler = real;
+  invocation = null;
+  logs.setRequestId(undefined);
+}
+
 // The process is about to be dumped, or has just been restored.
 async function change(isSnapshot, head) {
   initialised = false;
   try {
     const snapshot = require('./snapshot.js');
-    if (isSnapshot) await snapshot.prepare();
+    if (isSnapshot) await snapshot.prepare(() => discard(rehearse));
     else await snapshot.resume(head);
   } catch (error) {
     fail('Uncaught Exception', error, EXIT_INIT_FAILED);
@@ -67,19 +90,12 @@ async function main() {
   logs.install();
   blockStandardStreams();
   watchErrors();
-  let handler;
   try {
     handler = await load(process.env.LAMBDA_TASK_ROOT, process.env._HANDLER);
   } catch (error) {
     fail('Uncaught Exception', error, EXIT_INIT_FAILED);
   }
   initialised = true;
-  const invoke = (head, body) => {
-    logs.setRequestId(head.id);
-    setTrace(head.trace);
-    invocation = new Invocation(head);
-    invocation.run(handler, body);
-  };
   channel.listen(invoke, change);
 }
 

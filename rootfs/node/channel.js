@@ -70,6 +70,14 @@ function finish(kind, head, body) {
 }
 
 function send(kind, head, body) {
+  try {
+    writeAll(fd, pack(kind, head, body));
+  } catch {
+    leave();
+  }
+}
+
+function pack(kind, head, body) {
   const headText = JSON.stringify(head);
   const bodyStart = HEADER_BYTES + Buffer.byteLength(headText);
   const out = Buffer.allocUnsafe(bodyStart + Buffer.byteLength(body));
@@ -78,11 +86,13 @@ function send(kind, head, body) {
   out.writeUInt32LE(out.length - bodyStart, 8);
   out.utf8Write(headText, HEADER_BYTES);
   out.utf8Write(body, bodyStart);
-  try {
-    writeAll(fd, out);
-  } catch {
-    leave();
-  }
+  return out;
+}
+
+// Takes an invocation that no manager has sent.
+function rehearse(head, body) {
+  const whole = pack(INVOKE, head, body);
+  onData(whole.length, whole);
 }
 
 function frameBytes(header) {
@@ -133,4 +143,4 @@ function take(whole) {
   onInvoke(head, body);
 }
 
-module.exports = { open, listen, sendReady, sendResponse, sendError, sendInitError };
+module.exports = { open, listen, rehearse, sendReady, sendResponse, sendError, sendInitError };

@@ -44,7 +44,18 @@ function packageType(text) {
 
 function loadFile(file) {
   const isEs = file.endsWith('.mjs') || (file.endsWith('.js') && isEsPackage(path.dirname(file)));
-  return isEs ? import(pathToFileURL(file).href) : requireForFunction(file);
+  return isEs ? loadEsModule(file) : requireForFunction(file);
+}
+
+// import() reads files with libuv's threads, which then are there for ever; every thread costs time when the process is
+// restored from a snapshot. require() reads them by itself, and refuses a module that awaits before it runs anything.
+function loadEsModule(file) {
+  try {
+    return requireForFunction(file);
+  } catch (error) {
+    if (error?.code !== 'ERR_REQUIRE_ASYNC_MODULE' && error?.code !== 'ERR_REQUIRE_ESM') throw error;
+    return import(pathToFileURL(file).href);
+  }
 }
 
 function loadModule(taskRoot, folder, name) {

@@ -7,6 +7,9 @@ const fs = require('fs');
 const WAIT_MS = 0.05;
 const waiting = new Int32Array(new SharedArrayBuffer(4));
 
+// While output is discarded: the descriptor of /dev/null.
+let nowhere = null;
+
 function writeAll(fd, bytes) {
   while (bytes.length > 0) {
     bytes = bytes.subarray(writeSome(fd, bytes));
@@ -15,12 +18,23 @@ function writeAll(fd, bytes) {
 
 function writeSome(fd, bytes) {
   try {
-    return fs.writeSync(fd, bytes, 0, bytes.length);
+    return fs.writeSync(nowhere ?? fd, bytes, 0, bytes.length);
   } catch (error) {
     if (error.code !== 'EAGAIN') throw error;
     // libuv has made the descriptor non-blocking, and the reader is behind.
     Atomics.wait(waiting, 0, 0, WAIT_MS);
     return 0;
+  }
+}
+
+// Runs a step whose output goes nowhere.
+async function discard(step) {
+  nowhere = fs.openSync('/dev/null', 'w');
+  try {
+    await step();
+  } finally {
+    fs.closeSync(nowhere);
+    nowhere = null;
   }
 }
 
@@ -39,4 +53,4 @@ function blockStandardStreams() {
   }
 }
 
-module.exports = { writeAll, blockStandardStreams };
+module.exports = { writeAll, discard, blockStandardStreams };

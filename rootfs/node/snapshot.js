@@ -3,15 +3,14 @@
 // Before the process is dumped, and after it was restored from the dump: once each, or the second many times.
 // Loaded before the dump, so that a restore finds all of it in memory.
 
-const vm = require('vm');
-const v8 = require('v8');
-const crypto = require('crypto');
 const hooks = require('./snapshot-restore.js');
-const reseedOpenssl = require('./reseed.node');
+const native = require('./native.node');
 
 // What crypto keeps in stock and hands out later: random bytes for 128 uuids, and for 1,024 integers.
 const UUIDS_IN_STOCK = 128;
 const INTEGERS_IN_STOCK = 1024;
+
+const REHEARSALS = 5;
 
 const state = new Uint32Array(4);
 
@@ -39,35 +38,48 @@ function random() {
 // the old one that the function has kept from its init stays what it was. OpenSSL's generator (crypto, webcrypto, TLS)
 // is reseeded by a few lines of C: Node has no call for it.
 function reseed() {
-  reseedOpenssl();
+  native.reseed(state);
+  if (isLoaded('internal/crypto/random')) emptyStocks(require('crypto'));
+}
+
+// Node's own list of what it has loaded of itself. What `crypto` would take in memory, a function without it is spared.
+function isLoaded(name) {
+  return process.moduleLoadList?.includes(`NativeModule ${name}`) ?? true;
+}
+
+function emptyStocks(crypto) {
   for (let i = 0; i < UUIDS_IN_STOCK; i++) crypto.randomUUID();
   for (let i = 0; i < INTEGERS_IN_STOCK; i++) crypto.randomInt(2);
-  crypto.randomFillSync(state);
 }
 
 async function run(list) {
   for (const hook of list) await hook();
 }
 
-// The function's hooks; then what makes the dump smaller and the time after a restore shorter.
-async function prepare() {
+// The function's hooks; then what makes the dump smaller, and the time after a restore shorter: all that comes then is done once
+// before, for code that has run is faster code. `rehearse` walks the path of an invocation.
+async function prepare(rehearse) {
   await run(hooks.beforeSnapshot);
   Object.defineProperty(Math, 'random', { value: random, writable: true, configurable: true });
-  for (let i = 0; i < 3; i++) {
-    reseed();
+  native.shrink();
+  for (let i = 0; i < REHEARSALS; i++) {
+    renew({});
     random();
+    await rehearse();
   }
-  v8.setFlagsFromString('--expose-gc');
-  vm.runInNewContext('gc')();
 }
 
-// Makes this instance one of its own.
-async function resume(head) {
-  for (const [name, value] of Object.entries(head.env)) {
+function renew(env) {
+  for (const [name, value] of Object.entries(env)) {
     if (value === null) delete process.env[name];
     else process.env[name] = value;
   }
   reseed();
+}
+
+// Makes this instance one of its own.
+async function resume(head) {
+  renew(head.env);
   if (hooks.afterRestore.length > 0) await run(hooks.afterRestore);
 }
 

@@ -1,6 +1,5 @@
 """Starts from CRIU snapshots: what is restored, what is new in each instance, and what happens when it can't be."""
 
-import json
 import os
 import subprocess
 import urllib.request
@@ -8,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import create_function, invoke_function, make_client
-from instance import Instance, wait_until
+from conftest import invoke_function
+from instance import wait_until
+from snapshots import Snapshots
 
 PYTHON = """
 import os, random, secrets, ssl, tempfile, time, uuid
@@ -39,44 +39,6 @@ exports.handler = async (event, context) => ({
 
 FUNCTIONS = {"python": ({"app.py": PYTHON}, {}),
              "node": ({"index.js": NODE}, {"runtime": "nodejs20.x", "handler": "index.handler"})}
-
-
-class Snapshots:
-    """An instance that starts functions from snapshots."""
-
-    def __init__(self, *options):
-        self.instance = Instance(manager_options=("--snapshots=on", *options)).start()
-        self.client = make_client(self.instance, "lambda")
-
-    def get(self, path):
-        with urllib.request.urlopen(self.instance.endpoint + path) as answer:
-            return json.loads(answer.read())
-
-    def state(self, name):
-        return next(s for s in self.get("/_fnrun/snapshots") if s["function"] == name)
-
-    def make(self, name, files, **kw):
-        """Creates a function, starts it once and waits for its snapshot."""
-        create_function(self.client, name, files, MemorySize=512, **kw)
-        invoke_function(self.client, name).raw
-        return wait_until(lambda: self.settled(name), 30, f"the snapshot of {name}")
-
-    def settled(self, name):
-        state = self.state(name)
-        return state if state["state"] in ("ready", "unusable") else None
-
-    def restore(self, name, payload=b"{}"):
-        """An invocation by an instance that no invocation has had; (how it was started, the answer)."""
-        return self.start("restored", name, payload)
-
-    def start(self, how, name, payload=b"{}"):
-        request = urllib.request.Request(f"{self.instance.endpoint}/2015-03-31/functions/{name}/invocations", payload,
-                                         {"X-Fnrun-Start": how, "Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as answer:
-            return answer.headers["X-Fnrun-Start"], json.loads(answer.read())
-
-    def folder(self, name):
-        return self.instance.state / "snapshots" / self.state(name)["id"]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +88,6 @@ def test_report_has_the_restore_duration(snapshots, function):
     last = [line for line in log.splitlines() if line.startswith("REPORT")][-1]
     assert "\tRestore Duration: " in last and "\tBilled Restore Duration: " in last and "Init Duration" not in last
     assert "RESTORE_START Runtime Version" in log
-
 
 
 def damage_pages(folder):

@@ -21,6 +21,8 @@ static const struct runtime python = {.name = "python3.13",
                                       .channel = true};
 static const struct runtime provided = {.name = "provided.al2023"};
 
+static const struct runtime node = {.name = "nodejs20.x", .argv = {"/usr/bin/node", "--pool={workers}!", "/b.js"}};
+
 struct built {
     int rc;
     uint32_t argc, envc;
@@ -28,10 +30,10 @@ struct built {
     struct err e;
 };
 
-static struct built build(const struct runtime *runtime, const char *variables)
+static struct built build_with(uint32_t memory_mb, const struct runtime *runtime, const char *variables)
 {
     struct manager m = {.config = {.region = "eu-west-1"}};
-    struct function f = {.name = "f", .runtime = runtime, .handler = "app.handler", .memory_mb = 128};
+    struct function f = {.name = "f", .runtime = runtime, .handler = "app.handler", .memory_mb = memory_mb};
     struct built b = {.rc = 0};
     cJSON *tree = cJSON_Parse(variables);
 
@@ -39,6 +41,11 @@ static struct built build(const struct runtime *runtime, const char *variables)
     b.rc = environment_build(&m, &f, "stream", "on-demand", &b.strings, &b.argc, &b.envc, &b.e);
     cJSON_Delete(tree);
     return b;
+}
+
+static struct built build(const struct runtime *runtime, const char *variables)
+{
+    return build_with(128, runtime, variables);
 }
 
 /* The i-th string; NULL behind the last. */
@@ -122,6 +129,23 @@ TEST(provided_runtime_runs_the_bootstrap_of_its_package)
     CHECK_INT(b.rc, -ENOEXEC);
     CHECK_HAS(b.e.msg, "Couldn't find valid bootstrap(s)");
     buf_free(&b.strings);
+}
+
+static void check_workers(uint32_t memory_mb, const char *argument)
+{
+    struct built b = build_with(memory_mb, &node, NULL);
+
+    CHECK_INT(b.argc, 3);
+    CHECK_STR(string_at(&b, 1), argument);
+    buf_free(&b.strings);
+}
+
+TEST(workers_are_as_many_as_processors_beside_the_first_but_one_at_least)
+{
+    check_workers(128, "--pool=1!");
+    check_workers(2 * 1769, "--pool=1!");
+    check_workers(2 * 1769 + 1, "--pool=2!");
+    check_workers(10240, "--pool=5!");
 }
 
 /* As many variables as fit into the 4 KB that a configuration may have. The warden kills a manager that asks for more

@@ -1,0 +1,27 @@
+/* What the files of the module share: snapshot.c (its states), snapshot_make.c, snapshot_arm.c. Nobody else includes this. */
+#ifndef FNRUN_SNAPSHOT_PART_H
+#define FNRUN_SNAPSHOT_PART_H
+
+#include "snapshot.h"
+
+/* --- snapshot.c --- */
+
+/* There will be none: functions start cold. */
+void snapshot_give_up(struct snapshot *s, const char *why);
+
+/* --- snapshot_make.c --- */
+
+/* Starts an instance that makes it: MAKING, or UNUSABLE. */
+void snapshot_start_maker(struct snapshot *s);
+
+/* --- snapshot_arm.c --- */
+
+void snapshot_init_armed(struct snapshot *s);
+
+/* Arms a sandbox, if that can be. */
+void snapshot_arm(struct snapshot *s);
+
+/* Ends all that are armed. */
+void snapshot_disarm(struct snapshot *s);
+
+#endif
