@@ -313,7 +313,7 @@ int runtime_api_waiting(const struct instance *i, struct buf *out, struct err *e
     if (buf_addf(out, e, "%s %s %s\r\n", r->method, r->path, r->version) < 0)
         return -e->code;
     http_each_header(r, write_header, &w);
-    if (w.rc < 0 || buf_add_str(out, "\r\n", e) < 0)
+    if (w.rc < 0 || buf_add_str(out, "\r\n", e) < 0 || buf_add(out, buf_str(&r->body), r->body.used, e) < 0)
         return -e->code;
     return http_socket(r);
 }

@@ -96,7 +96,7 @@ static int check_dump(const struct proto_dump *m, size_t size, unsigned fd_count
 {
     if (size < sizeof(*m) || m->request_bytes > PROTO_REQUEST_MAX || size - sizeof(*m) != m->request_bytes)
         return err_set(e, EPROTO, "DUMP or DROP of %zu bytes", size);
-    if (fd_count != (m->request_bytes > 0) || (fd_count && m->header.kind == PROTO_DROP))
+    if (fd_count != (m->request_bytes > 0))
         return err_set(e, EPROTO, "DUMP or DROP with %u descriptors and %u bytes", fd_count, m->request_bytes);
     return is_hex(m->id, PROTO_SNAPSHOT_ID - 1) ? 0 : err_set(e, EPROTO, "snapshot id");
 }

@@ -1,6 +1,7 @@
 /*
- * The snapshots of an instance on disk: STATE/snapshots/ID/ has what criu wrote and `ends`, the old ends of the runtime's
- * channel and log, and the plan of a template (thaw.h) where one can be made. Only root writes there, because root's criu believes what it reads; the manager may read. What is restored
+ * The snapshots of an instance on disk: STATE/snapshots/ID/ has what criu wrote, `tmp` (tmp_files.h), for a third-party runtime
+ * `connection` (tcp_end.h), `ends`, the old ends of the runtime's channel and log, and `template`, a template's plan (thaw.h), or why
+ * there can be none. Only root writes there, because root's criu believes what it reads; the manager may read. What is restored
  * often is in the page cache: it needs no tmpfs of its own, and survives a restart of the machine.
  */
 #ifndef FNRUN_SNAPSHOTS_H

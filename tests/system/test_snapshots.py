@@ -245,3 +245,24 @@ def test_few_sandboxes_are_armed_and_not_for_ever():
         assert made.restore("few-0")[0] == "restored"
     finally:
         made.instance.close()
+
+
+def test_connections_of_init_are_reset_after_a_restore(snapshots):
+    code = """
+import http.client
+kept = http.client.HTTPConnection("127.0.0.1", 9002)
+def ask():
+    kept.request("GET", "/_fnrun/ping")
+    return kept.getresponse().read().decode()
+first = ask()
+def handler(event, context):
+    try:
+        ask()
+    except ConnectionError as e:
+        kept.close()
+        return [first, type(e).__name__, ask()]
+"""
+    assert snapshots.make("connected", {"app.py": code})["state"] == "ready"
+    how, (first, error, later) = snapshots.restore("connected")
+    assert how == "restored" and first == later and error in ("ConnectionResetError", "BrokenPipeError",
+                                                              "RemoteDisconnected")

@@ -33,7 +33,8 @@ STATE = '''
 while next; do
     echo "call $calls of $$"
     (echo "from a child" >&2)
-    answer "{\\"calls\\": $calls, \\"made\\": $made, \\"pid\\": $$, \\"event\\": $event, \\"type\\": \\"$AWS_LAMBDA_INITIALIZATION_TYPE\\"}"
+    answer "{\\"calls\\": $calls, \\"made\\": $made, \\"pid\\": $$, \\"event\\": $event, \\"random\\": [$SRANDOM, $(od -An -N6 -tu8 /dev/urandom)],
+            \\"type\\": \\"$AWS_LAMBDA_INITIALIZATION_TYPE\\"}"
 done
 '''
 
@@ -81,6 +82,8 @@ def test_shell_and_curl_are_restored_with_what_init_made(snapshots, shell):
     values = [value for _, value in answers]
     assert [v["event"] for v in values] == [{"n": n} for n in range(4)]
     assert {(v["calls"], v["pid"], v["type"]) for v in values} == {(1, 2, "snap-start")}
+    for random in zip(*(v["random"] for v in values)):
+        assert len(set(random)) == 4
     assert len({v["made"] for v in values}) == 1 and values[0]["made"] < time.time_ns() - 10**6
 
 

@@ -10,9 +10,10 @@ import time
 import pytest
 
 from instance import wait_until
-from warden import (HOUSEHOLD, CPU, DROP, DUMP, FAILED, LEASE, RESTORE, Warden, create_message, dump_message, kill_message,
+from warden import (HOUSEHOLD, CPU, DROP, DUMP, DUMPED, FAILED, LEASE, RESTORE, Warden, create_message, dump_message, kill_message,
                     number_message)
 
+SNAPSHOT = b"0" * 32
 GOOD = create_message(1000, ["/bin/probe", "sleep"], ["A=1"])
 
 
@@ -37,7 +38,10 @@ BAD = {
         ("runtime directory", good_but(runtime_dir=name)) for name in ("../../etc", ".hidden", "a/b", b"x" * 64)],
     "snapshot": [("snapshot id", good_but(snapshot=name)) for name in ("../x", "0" * 31, "F" * 32, b"0" * 33)] + [
         ("snapshot id", dump_message(kind, 1, name)) for kind in (DUMP, DROP) for name in (b"", b"../" + b"0" * 29)] + [
-        ("DUMP or DROP of 16 bytes", dump_message(DUMP, 1, b"")[:16]), ("lease of", number_message(RESTORE, 1, 2**32 - 1))],
+        (f"DUMP or DROP of {len(bad)} bytes", bad) for bad in (
+            dump_message(DUMP, 1, SNAPSHOT)[:16], dump_message(DUMP, 1, SNAPSHOT, b"x", 2),
+            dump_message(DROP, 0, SNAPSHOT, b"", 1), dump_message(DUMP, 1, SNAPSHOT, b"x" * 16385))] + [
+        ("DUMP or DROP with 0 descriptors and 1 bytes", dump_message(DUMP, 1, SNAPSHOT, b"x")), ("lease of", number_message(RESTORE, 1, 2**32 - 1))],
     "numbers": [("flags 0x2", good_but(flags=2)), ("uid index 65000", good_but(uid_index=65000)),
                 ("uid index 4294967295", good_but(uid_index=2**32 - 1))] + [
         ("memory, tmp, cpu or lease out of range", good_but(**{field: value})) for field, value in (
@@ -77,6 +81,37 @@ def test_unasked_descriptors_end_the_manager(own_warden):
     socket.send_fds(own_warden.manager, [b"x"], [0] * 30)
     own_warden.meet_manager()
     assert own_warden.idle_belongings() == before
+
+
+@pytest.mark.parametrize("message", [dump_message(DUMP, 1, SNAPSHOT), dump_message(DROP, 0, SNAPSHOT, b"x")],
+                         ids=["DUMP", "DROP"])
+def test_descriptors_of_no_use_with_a_dump_end_the_manager(own_warden, message):
+    socket.send_fds(own_warden.manager, [message], [0])
+    own_warden.meet_manager()
+    assert "1 descriptors" in own_warden.log()
+
+
+def test_a_dump_touches_no_connection_but_the_sandboxs_own():
+    """TCP repair could do much to a connection of the machine that a manager holds."""
+    with Warden() as warden, socket.create_server(("127.0.0.1", 0)) as server:
+        warden.add_toolbox()
+        warden.start()
+        sandbox = warden.create("sleep")
+
+        def dumped(connection):
+            socket.send_fds(warden.manager, [dump_message(DUMP, sandbox.number, SNAPSHOT, b"GET /")], [connection.fileno()])
+            kind, answer, _ = warden.answer(sandbox.number)
+            assert kind == DUMPED
+            return answer.text.decode()
+
+        wait_until(lambda: "prepared" not in dumped(server), what="criu to be prepared")
+        with socket.create_connection(server.getsockname()) as client, server.accept()[0] as accepted:
+            assert "the connection belongs to another sandbox" in dumped(accepted)
+            client.send(b"as before")
+            assert accepted.recv(100) == b"as before"
+        assert "connection" in dumped(server)
+        assert not (warden.state / "snapshots" / SNAPSHOT.decode()).exists()
+        sandbox.end()
 
 
 def test_the_same_id_twice_ends_the_manager(own_warden):

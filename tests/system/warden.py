@@ -56,7 +56,7 @@ class Exited(ctypes.Structure):
                 ("memory_peak", c_uint64), ("cpu_ns", c_uint64)]
 
 
-ANSWERS = {CREATED: Created, FAILED: Failed, EXITED: Exited}
+ANSWERS = {CREATED: Created, FAILED: Failed, EXITED: Exited, DUMPED: Failed}
 
 
 def is_readable(fd, seconds):
@@ -69,9 +69,10 @@ def kill_message(sandbox):
     return struct.pack("=IIQ", VERSION, KILL, sandbox)
 
 
-def dump_message(kind, sandbox, snapshot):
+def dump_message(kind, sandbox, snapshot, request=b"", request_bytes=None):
     """DUMP or DROP."""
-    return struct.pack("=IIQ33s7x", VERSION, kind, sandbox, snapshot)
+    size = len(request) if request_bytes is None else request_bytes
+    return struct.pack("=IIQ33s3xI", VERSION, kind, sandbox, snapshot, size) + request
 
 
 def number_message(kind, sandbox, number):
@@ -178,6 +179,12 @@ class Warden:
         (root / "bin/not-a-program").write_text("neither ELF nor script\n")
         (root / "bin/not-a-program").chmod(0o755)
 
+    def add_toolbox(self):
+        """So that it can dump; before its start."""
+        (self.images / "toolbox").symlink_to(Path(os.environ.get("FNRUN_IMAGES", "/var/lib/fnrun/images")) / "toolbox")
+        for name in ["root", "run"]:
+            (self.images / IMAGE / IMAGE_DIGEST / "rootfs" / name).mkdir()
+
     @staticmethod
     def probe():
         if not (BUILD / "tests/probe").exists():
@@ -186,8 +193,8 @@ class Warden:
 
     def make_libexec(self):
         (self.libexec / "runtimes" / RUNTIME).mkdir(parents=True)
-        (self.libexec / "fnrun-init").symlink_to(BUILD / "fnrun-init")
-        (self.libexec / "fnrun-thaw").symlink_to(BUILD / "fnrun-thaw")
+        for name in ["fnrun-init", "fnrun-thaw", "criu-preload.so"]:
+            (self.libexec / name).symlink_to(BUILD / name)
         shutil.copy(Path(__file__).parent / "programs/stand_in_fnrund", self.libexec / "fnrund")
 
     def command(self, *options):

@@ -117,6 +117,29 @@ TEST(versions_kinds_and_descriptors_that_nobody_knows)
     CHECK_INT(check_bytes(&h, sizeof(h), 0), -EPROTO);
 }
 
+/* DUMP with a descriptor and a request, or with neither. */
+TEST(requests_and_descriptors_of_dumps)
+{
+    struct {
+        struct proto_dump dump;
+        char request[PROTO_REQUEST_MAX + 1];
+    } d = {.dump = {.header = {PROTO_VERSION, PROTO_DUMP, 1}}};
+
+    memset(d.dump.id, 'a', PROTO_SNAPSHOT_ID - 1);
+    CHECK_INT(check_bytes(&d, sizeof(d.dump), 0), 0);
+    CHECK_INT(check_bytes(&d, sizeof(d.dump), 1), -EPROTO);
+    d.dump.request_bytes = PROTO_REQUEST_MAX;
+    CHECK_INT(check_bytes(&d, sizeof(d.dump) + PROTO_REQUEST_MAX, 1), 0);
+    CHECK_INT(check_bytes(&d, sizeof(d.dump) + PROTO_REQUEST_MAX, 0), -EPROTO);
+    CHECK_INT(check_bytes(&d, sizeof(d.dump) + PROTO_REQUEST_MAX, 2), -EPROTO);
+    CHECK_INT(check_bytes(&d, sizeof(d.dump) + PROTO_REQUEST_MAX - 1, 1), -EPROTO);
+    d.dump.header.kind = PROTO_DROP;
+    CHECK_INT(check_bytes(&d, sizeof(d.dump) + PROTO_REQUEST_MAX, 1), -EPROTO);
+    d.dump.header.kind = PROTO_DUMP;
+    d.dump.request_bytes++;
+    CHECK_INT(check_bytes(&d, sizeof(d.dump) + PROTO_REQUEST_MAX + 1, 1), -EPROTO);
+}
+
 /* They become parts of paths. */
 TEST(names_that_are_no_plain_file_names)
 {
