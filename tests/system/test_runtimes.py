@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from lambda_api import raw
+
 PYTHON = '''
 import json, logging, os, sys, time
 
@@ -193,6 +195,17 @@ def test_context(invoke, function):
     assert context["custom"] == {"key": "value"}
     assert context["cwd"] == "/var/task"
     assert context["pid"] == 2
+
+
+def test_log_group_is_the_configured_one(make_function, invoke, fnrun):
+    code = "import os\ndef handler(e, c): return [c.log_group_name, os.environ['AWS_LAMBDA_LOG_GROUP_NAME']]\n"
+    name = make_function("log-group", {"app.py": code})
+    assert invoke(name).value == ["/aws/lambda/log-group"] * 2
+    # Debian's botocore is of 2022 and does not know it.
+    status, _, body = raw(fnrun, "PUT", f"/2015-03-31/functions/{name}/configuration",
+                          json.dumps({"LoggingConfig": {"LogGroup": "/my/group"}}))
+    assert status == 200, body
+    assert invoke(name).value == ["/my/group"] * 2
 
 
 def test_environment(invoke, function):

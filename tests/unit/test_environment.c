@@ -20,7 +20,8 @@ struct built {
 static struct built build(const struct runtime *runtime, const char *variables)
 {
     struct manager m = {.config = {.region = "eu-west-1"}};
-    struct function f = {.name = "f", .runtime = runtime, .handler = "app.handler", .memory_mb = 128};
+    struct function f = {
+        .name = "f", .runtime = runtime, .handler = "app.handler", .log_group = "/my/logs", .memory_mb = 128};
     struct built b = {.rc = 0};
     cJSON *tree = cJSON_Parse(variables);
 
@@ -79,6 +80,7 @@ TEST(what_AWS_promises_is_there)
     CHECK_STR(value_of(&b, "AWS_REGION"), "eu-west-1");
     CHECK_STR(value_of(&b, "AWS_LAMBDA_FUNCTION_NAME"), "f");
     CHECK_STR(value_of(&b, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), "128");
+    CHECK_STR(value_of(&b, "AWS_LAMBDA_LOG_GROUP_NAME"), "/my/logs");
     CHECK_STR(value_of(&b, "AWS_LAMBDA_LOG_STREAM_NAME"), "stream");
     CHECK_STR(value_of(&b, "AWS_EXECUTION_ENV"), "AWS_Lambda_python3.13");
     CHECK_STR(value_of(&b, "_FNRUN_CHANNEL_FD"), "15");
