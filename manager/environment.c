@@ -78,11 +78,22 @@ static int add_configured(const struct function *f, struct buf *out, uint32_t *c
     return 0;
 }
 
+const char *environment_wrapper(const struct function *f)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(f->environment, "AWS_LAMBDA_EXEC_WRAPPER");
+    const char *path = cJSON_GetStringValue(v);
+
+    return f->runtime->execution_env && path && path[0] ? path : NULL;
+}
+
 int environment_build(const struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
                       struct buf *out, uint32_t *ret_argc, uint32_t *ret_envc, struct err *e)
 {
-    uint32_t argc = 0, envc = 0;
+    const char *wrapper = environment_wrapper(f);
+    uint32_t argc = wrapper ? 1 : 0, envc = 0;
 
+    if (wrapper && buf_add(out, wrapper, strlen(wrapper) + 1, e) < 0)
+        return -e->code;
     for (const char *const *arg = f->runtime->argv; *arg; arg++, argc++)
         if (buf_add(out, *arg, strlen(*arg) + 1, e) < 0)
             return -e->code;

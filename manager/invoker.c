@@ -7,6 +7,7 @@
 
 #include "../sandbox/base/fd.h"
 #include "../sandbox/base/log.h"
+#include "environment.h"
 #include "instance.h"
 #include "instance_log.h"
 #include "invoker_pool.h"
@@ -282,17 +283,22 @@ static bool lacks_bootstrap(const struct instance *i)
 }
 
 /* The function's own program can't be executed: that is as an init that failed. */
-static void fail_entrypoint(struct instance *i, const char *why)
+static void fail_entrypoint(struct instance *i, const struct proto_failed *m)
 {
     auto_buf struct buf payload = {.data = NULL};
     struct outcome o = {.payload = &payload, .error_type = "Runtime.InvalidEntrypoint", .status = "error"};
-    struct err e;
+    const char *wrapper = environment_wrapper(i->f), *why = m->text, *id;
+    struct err e = {.code = 0};
 
     if (!adopt_waiting(i))
         return;
+    id = i->current->request_id;
     if (!i->f->runtime->channel && lacks_bootstrap(i))
         why = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
-    if (report_entrypoint(why, i->current->request_id, &payload, &e) < 0)
+    if (wrapper)
+        o.error_type = "Runtime.ExitError";
+    if ((wrapper ? report_wrapper(i, wrapper, m->code, id, &payload, &e) : report_entrypoint(why, id, &payload, &e)) <
+        0)
         log_error("%s", e.msg);
     complete(i, &o);
 }
@@ -306,7 +312,7 @@ static void on_failed(struct instance *i, const struct proto_failed *m)
         in->stats.restore_failures++;
         snapshot_failed(&i->f->pool->snapshot, m->text);
     } else if (strncmp(m->text, "exec ", 5) == 0) {
-        fail_entrypoint(i, m->text);
+        fail_entrypoint(i, m);
     } else {
         log_error("start %s: %s", i->f->name, m->text);
         invoker_fail_waiting(i->f->pool, in, INVOKE_UNAVAILABLE, m->text);

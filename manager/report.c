@@ -136,6 +136,16 @@ int report_exit(const struct proto_exited *m, const char *request_id, struct buf
     return add_id("Runtime.ExitError", request_id, how, out, e);
 }
 
+int report_wrapper(struct instance *i, const char *wrapper, int code, const char *request_id, struct buf *out,
+                   struct err *e)
+{
+    bool absent = code == ENOENT;
+    const struct proto_exited script = {.cause = PROTO_EXIT_STATUS, .value = absent ? 127 : 126};
+
+    instance_log(i, "%s: %s\n", wrapper, absent ? "does not exist" : "is not an executable");
+    return report_exit(&script, request_id, out, e);
+}
+
 int report_entrypoint(const char *why, const char *request_id, struct buf *out, struct err *e)
 {
     return add_id("Runtime.InvalidEntrypoint", request_id, why, out, e);

@@ -208,6 +208,60 @@ def test_log_group_is_the_configured_one(make_function, invoke, fnrun):
     assert invoke(name).value == ["/my/group"] * 2
 
 
+WRAPPER = """#!/bin/bash
+export WRAPPED="$*"
+exec "$@"
+"""
+
+WRAPPED = {
+    "python3.13": ({"app.py": "import os\ndef handler(e, c): return os.environ['WRAPPED']\n", "wrap": WRAPPER},
+                   "/usr/bin/python3.13 -S /var/runtime/bootstrap.py"),
+    "nodejs20.x": ({"app.js": "exports.handler = async () => process.env.WRAPPED\n", "wrap": WRAPPER},
+                   "/usr/bin/node /var/runtime/bootstrap.js"),
+}
+
+
+def wrapper(path):
+    return {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": path}}
+
+
+@pytest.mark.parametrize("runtime", WRAPPED)
+def test_exec_wrapper_is_given_the_command_line_of_the_runtime(make_function, invoke, runtime):
+    files, command = WRAPPED[runtime]
+    name = make_function("wrapped-" + runtime[:4], files, runtime=runtime, Environment=wrapper("/var/task/wrap"))
+    assert invoke(name).value == command
+
+
+def test_exec_wrapper_that_can_run_the_runtime_as_its_child(make_function, invoke):
+    files = {"app.py": "import os\ndef handler(e, c): return os.getppid()\n", "wrap": '#!/bin/bash\n"$@"\nexit 7\n'}
+    assert invoke(make_function("wrapped-child", files, Environment=wrapper("/var/task/wrap"))).value == 2
+
+
+@pytest.mark.parametrize("path, status, line", [("/var/task/none", 127, "/var/task/none: does not exist"),
+                                                ("/var/task/app.py", 126, "/var/task/app.py: is not an executable")])
+def test_exec_wrapper_that_cannot_start(make_function, invoke, path, status, line):
+    name = make_function(f"wrapped-{status}", {"app.py": "def handler(e, c): return 1\n"}, mode=0o644,
+                         Environment=wrapper(path))
+    result = invoke(name, LogType="Tail")
+    message = f"RequestId: {result.request_id} Error: Runtime exited with error: exit status {status}"
+    assert result.failure == {"errorType": "Runtime.ExitError", "errorMessage": message}
+    tail = base64.b64decode(result.log_result).decode()
+    assert f"\n{line}\nEND RequestId: {result.request_id}\n" in tail
+    assert tail.endswith("\tStatus: error\tError Type: Runtime.ExitError\n")
+
+
+def test_custom_runtimes_have_no_exec_wrapper(make_function, invoke):
+    """As in AWS: a runtime of one's own can do as it likes."""
+    code = """#!/bin/bash
+api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
+id=$(curl -sS -o /dev/null -D - "$api/next" | tr -d '\\r' | awk '/Aws-Request-Id/ { print $2 }')
+curl -sS -d "\\"$AWS_LAMBDA_EXEC_WRAPPER\\"" "$api/$id/response"
+"""
+    name = make_function("wrapped-custom", {"bootstrap": code}, runtime="provided.al2023",
+                         Environment=wrapper("/var/task/none"))
+    assert invoke(name).value == "/var/task/none"
+
+
 def test_environment(invoke, function):
     env = invoke(function, {"do": "env"}).value
     expected = {
