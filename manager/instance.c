@@ -333,7 +333,6 @@ int instance_create(struct manager *m, struct function *f, struct snapshot *snap
                            .freezer_fd = -1,
                            .log_io.fd = -1,
                            .channel.io.fd = -1,
-                           .endpoint.io.fd = -1,
                            .deadline.on_due = on_deadline,
                            .idle.on_due = on_idle};
     list_init(&i->link);
