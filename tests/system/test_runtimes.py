@@ -380,6 +380,26 @@ def test_exit_status(invoke, function, status, text):
     assert invoke(function, {"do": "count"}).value == 1
 
 
+BREAK = """
+import os, struct, time
+FRAMES = {"garbage": b"\\xff" * 100, "kind": struct.pack("<III", 77, 2, 2), "length": struct.pack("<III", 2, 0, 0x7fffffff),
+          "ours": struct.pack("<III", 16, 0, 0), "foreign-id": struct.pack("<III", 2, 10, 2) + b'{"id":"x"}{}'}
+def handler(event, context):
+    os.write(15, FRAMES[event])
+    time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize("frame", ["garbage", "kind", "length", "ours", "foreign-id"])
+def test_runtime_that_breaks_the_protocol_is_ended_at_once(make_function, invoke, frame):
+    name = make_function(f"breaks-{frame}", {"app.py": BREAK}, Timeout=30)
+    before = time.monotonic()
+    result = invoke(name, frame)
+    assert time.monotonic() - before < 10
+    assert result.failure == {"errorType": "Runtime.ExitError", "errorMessage":
+                              f"RequestId: {result.request_id} Error: Runtime exited with error: signal: killed"}
+
+
 @pytest.mark.parametrize("signal, text", [(9, "killed"), (15, "terminated"), (6, "aborted"),
                                           (11, "segmentation fault")])
 def test_death_by_signal(invoke, function, signal, text):
