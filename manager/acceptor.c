@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "../sandbox/base/fd.h"
 #include "../sandbox/base/log.h"
@@ -24,7 +25,10 @@ static void on_ready(struct loop_io *io, UNUSED uint32_t events)
             log_warn("accept in a sandbox: %s", strerror(errno));
         if (fd < 0)
             return;
-        a->on_connection(a, fd);
+        if (*a->refs > ACCEPTOR_CONNECTIONS)
+            close(fd);
+        else
+            a->on_connection(a, fd);
     }
 }
 

@@ -13,12 +13,6 @@
 /* How much one channel may take from others in one round of the loop. */
 #define CHUNKS_PER_ROUND 16
 
-static void fail(struct channel *c)
-{
-    loop_io_remove(c->loop, &c->io);
-    c->on_closed(c);
-}
-
 /* The header is whole: is what it announces acceptable? */
 static bool begin_frame(struct channel *c)
 {
@@ -26,7 +20,8 @@ static bool begin_frame(struct channel *c)
     buf_clear(&c->body);
     c->too_large = c->header.body_bytes > c->body.cap;
     c->left = (uint64_t)c->header.head_bytes + c->header.body_bytes;
-    return c->header.head_bytes <= CHANNEL_HEAD_MAX;
+    return c->header.kind >= FRAME_READY && c->header.kind <= FRAME_INIT_ERROR &&
+           c->header.head_bytes <= CHANNEL_HEAD_MAX && c->header.body_bytes <= CHANNEL_BODY_MAX;
 }
 
 /* Takes bytes into the current frame; returns how many, or 0 for a broken frame. */
@@ -61,7 +56,8 @@ static bool feed(struct channel *c, const char *data, size_t size)
         size_t n = take_bytes(c, data, size);
 
         if (n == 0) {
-            fail(c);
+            loop_io_remove(c->loop, &c->io);
+            c->on_broken(c);
             return false;
         }
         data += n;
@@ -107,7 +103,8 @@ static void on_ready(struct loop_io *io, uint32_t events)
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
         if (n <= 0) {
-            fail(c);
+            loop_io_remove(c->loop, io);
+            c->on_closed(c);
             return;
         }
         if (!feed(c, chunk, (size_t)n) || (size_t)n < sizeof(chunk))

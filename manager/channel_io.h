@@ -17,10 +17,11 @@ struct channel {
     bool too_large; /* the body of the current frame passed `body_cap`: it is read and thrown away */
     /* A whole frame is in head and body (body may be taken). Returns false when the channel must not be read on. */
     bool (*on_frame)(struct channel *c);
-    void (*on_closed)(struct channel *c); /* the peer is gone, or broke the rules */
+    void (*on_closed)(struct channel *c); /* the peer is gone */
+    void (*on_broken)(struct channel *c); /* what it sends is no frame: the channel is not read any more */
 };
 
-/* `fd` becomes the channel's. on_frame and on_closed must be set. */
+/* `fd` becomes the channel's. The functions must be set. */
 int channel_open(struct channel *c, struct loop *loop, int fd, size_t body_cap, struct err *e);
 void channel_close(struct channel *c);
 

@@ -1,12 +1,9 @@
 #include "environment.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../sandbox/base/channel.h"
-#include "package.h"
 
 #define WORKERS "{workers}"
 
@@ -52,7 +49,7 @@ static int add_variable(const struct function *f, struct buf *out, uint32_t *cou
     return 0;
 }
 
-static int add_ours(struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
+static int add_ours(const struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
                     struct buf *out, uint32_t *count, struct err *e)
 {
 #define VARIABLE(name, reserved, fmt, arg)                  \
@@ -83,16 +80,12 @@ static int add_configured(const struct function *f, struct buf *out, uint32_t *c
     return 0;
 }
 
-/* A provided runtime is the package's own program (layers, which could bring /opt/bootstrap, do not exist yet). */
-static int add_bootstrap(struct manager *m, const struct function *f, struct buf *out, uint32_t *argc, struct err *e)
+const char *environment_wrapper(const struct function *f)
 {
-    int fd = package_open(m->packages, f->code_digest, "bootstrap", e);
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(f->environment, "AWS_LAMBDA_EXEC_WRAPPER");
+    const char *path = cJSON_GetStringValue(v);
 
-    if (fd < 0)
-        return err_set(e, ENOEXEC, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
-    close(fd);
-    *argc = 1;
-    return buf_add(out, "/var/task/bootstrap", sizeof("/var/task/bootstrap"), e);
+    return f->runtime->execution_env && path && path[0] ? path : NULL;
 }
 
 /* Node takes 0 for "as many as the machine has". */
@@ -114,12 +107,13 @@ static int add_argument(const char *arg, const struct function *f, struct buf *o
     return buf_add(out, "", 1, e);
 }
 
-int environment_build(struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
+int environment_build(const struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
                       struct buf *out, uint32_t *ret_argc, uint32_t *ret_envc, struct err *e)
 {
-    uint32_t argc = 0, envc = 0;
+    const char *wrapper = environment_wrapper(f);
+    uint32_t argc = wrapper ? 1 : 0, envc = 0;
 
-    if (!f->runtime->argv[0] && add_bootstrap(m, f, out, &argc, e) < 0)
+    if (wrapper && buf_add(out, wrapper, strlen(wrapper) + 1, e) < 0)
         return -e->code;
     for (const char *const *arg = f->runtime->argv; *arg; arg++, argc++)
         if (add_argument(*arg, f, out, e) < 0)

@@ -6,10 +6,12 @@
 #include "function.h"
 #include "manager.h"
 
-/* Adds argv and then the environment to `out`, each string with its NUL; sets the counts. The runtime's bootstrap
- * file is looked for in the package: -ENOEXEC where a provided runtime's zip has none. */
-int environment_build(struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
+/* Adds argv and then the environment to `out`, each string with its NUL; sets the counts. */
+int environment_build(const struct manager *m, const struct function *f, const char *log_stream, const char *init_type,
                       struct buf *out, uint32_t *ret_argc, uint32_t *ret_envc, struct err *e);
+
+/* The program that the function has run in front of a managed runtime (AWS_LAMBDA_EXEC_WRAPPER); NULL for none. */
+const char *environment_wrapper(const struct function *f);
 
 /* Is `key` a variable that fnrun sets itself, so that a function's configuration may not? */
 bool environment_is_reserved(const char *key);

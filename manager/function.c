@@ -83,6 +83,7 @@ static int fill(struct function *f, cJSON *record, struct err *e)
     f->handler = json_get_text(record, "Handler", "");
     f->role = json_get_text(record, "Role", "");
     f->description = json_get_text(record, "Description", "");
+    f->log_group = json_get_text(json_get(record, "LoggingConfig"), "LogGroup", "");
     f->environment = json_get(json_get(record, "Environment"), "Variables");
     f->no_snapshot = cJSON_IsTrue(json_get(record, "SnapStartGiven")) &&
                      strcmp(json_get_text(json_get(record, "SnapStart"), "ApplyOn", ""), "None") == 0;

@@ -27,7 +27,7 @@ struct function {
     unsigned refs;
     char name[FUNCTION_NAME_MAX + 1];
     const struct runtime *runtime;
-    const char *handler, *role, *description; /* in `record`; "" where not given */
+    const char *handler, *role, *description, *log_group; /* in `record`; "" where not given */
     uint32_t timeout_s;
     uint32_t memory_mb;
     uint32_t tmp_mb;

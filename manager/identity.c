@@ -76,9 +76,10 @@ static int add_machine(struct buf *out, struct err *e)
 static int add_function(struct manager *m, const struct function *f, struct buf *out, struct err *e)
 {
     char *environment = f->environment ? cJSON_PrintUnformatted(f->environment) : NULL;
-    int rc = buf_addf(out, e, "%s\n%s\n%s\n%s\n%u %u %u %u\n%s\n%s\n%s %s\n", f->name, f->runtime->name, f->handler,
-                      f->code_digest, f->memory_mb, f->tmp_mb, f->uid_index, getuid(), environment ? environment : "",
-                      f->warm_up ? f->warm_up : "", m->config.region, m->config.account);
+    int rc =
+        buf_addf(out, e, "%s\n%s\n%s\n%s\n%s\n%u %u %u %u\n%s\n%s\n%s %s\n", f->name, f->runtime->name, f->handler,
+                 f->log_group, f->code_digest, f->memory_mb, f->tmp_mb, f->uid_index, getuid(),
+                 environment ? environment : "", f->warm_up ? f->warm_up : "", m->config.region, m->config.account);
 
     free(environment);
     return rc;

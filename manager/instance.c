@@ -162,6 +162,11 @@ static void on_channel_closed(UNUSED struct channel *c)
 {
 }
 
+static void on_channel_broken(struct channel *c)
+{
+    reject_frame(container_of(c, struct instance, channel), "sent what is no frame");
+}
+
 static void send_on_channel(struct instance *i, const struct runtime_call *call)
 {
     cJSON *head = cJSON_CreateObject();
@@ -349,7 +354,6 @@ int instance_create(struct manager *m, struct function *f, struct snapshot *snap
                            .freezer_fd = -1,
                            .log_io.fd = -1,
                            .channel.io.fd = -1,
-                           .endpoint.io.fd = -1,
                            .deadline.on_due = on_deadline,
                            .idle.on_due = on_idle};
     list_init(&i->link);
@@ -406,6 +410,7 @@ static int adopt_descriptors(struct instance *i, struct msg_fds *fds, struct err
         return 0;
     i->channel.on_frame = on_frame;
     i->channel.on_closed = on_channel_closed;
+    i->channel.on_broken = on_channel_broken;
     return channel_open(&i->channel, i->m->loop, take_fd(&fds->fd[PROTO_FD_CHANNEL]), INVOKE_RESPONSE_MAX, e);
 }
 

@@ -9,7 +9,6 @@
 #include "../sandbox/base/list.h"
 #include "../sandbox/base/msg.h"
 #include "../sandbox/base/proto.h"
-#include "acceptor.h"
 #include "channel_io.h"
 #include "function.h"
 #include "instance_state.h"
@@ -37,6 +36,7 @@ struct instance_events {
 };
 
 struct runtime_api;
+struct sandbox_endpoint;
 
 struct instance {
     struct list_node link; /* in its pool */
@@ -65,7 +65,7 @@ struct instance {
     bool frozen;
     struct channel channel;  /* where the runtime has one */
     struct runtime_api *api; /* the Runtime API of this sandbox */
-    struct acceptor endpoint;
+    struct sandbox_endpoint *endpoint;
     char last_id[37]; /* the invocation before: a second answer to it is told apart from an unknown one */
     struct function_log *log;
     struct buf log_pending; /* not yet in the log file */

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../sandbox/base/fd.h"
 #include "../sandbox/base/log.h"
+#include "environment.h"
 #include "instance.h"
 #include "instance_log.h"
 #include "invoker_pool.h"
+#include "package.h"
 #include "report.h"
 
 uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init)
@@ -275,6 +278,36 @@ static void forget(struct instance *i)
     list_remove(&i->link);
 }
 
+/* The package has no bootstrap (layers, which could bring /opt/bootstrap, do not exist yet). */
+static bool lacks_bootstrap(const struct instance *i)
+{
+    struct err e;
+    auto_fd int fd = package_open(i->m->packages, i->f->code_digest, "bootstrap", &e);
+
+    return fd < 0;
+}
+
+/* The function's own program can't be executed: that is as an init that failed. */
+static void fail_entrypoint(struct instance *i, const struct proto_failed *m)
+{
+    auto_buf struct buf payload = {.data = NULL};
+    struct outcome o = {.payload = &payload, .error_type = "Runtime.InvalidEntrypoint", .status = "error"};
+    const char *wrapper = environment_wrapper(i->f), *why = m->text, *id;
+    struct err e = {.code = 0};
+
+    if (!adopt_waiting(i))
+        return;
+    id = i->current->request_id;
+    if (!i->f->runtime->channel && lacks_bootstrap(i))
+        why = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
+    if (wrapper)
+        o.error_type = "Runtime.ExitError";
+    if ((wrapper ? report_wrapper(i, wrapper, m->code, id, &payload, &e) : report_entrypoint(why, id, &payload, &e)) <
+        0)
+        log_error("%s", e.msg);
+    complete(i, &o);
+}
+
 static void on_failed(struct instance *i, const struct proto_failed *m)
 {
     struct invoker *in = invoker_of(i);
@@ -284,7 +317,7 @@ static void on_failed(struct instance *i, const struct proto_failed *m)
         in->stats.restore_failures++;
         snapshot_failed(&i->f->pool->snapshot, m->text);
     } else if (strncmp(m->text, "exec ", 5) == 0) {
-        invoker_fail_entrypoint(i->f->pool, in, m->text);
+        fail_entrypoint(i, m);
     } else {
         log_error("start %s: %s", i->f->name, m->text);
         invoker_fail_waiting(i->f->pool, in, INVOKE_UNAVAILABLE, m->text);

@@ -39,7 +39,4 @@ void invoker_on_snapshot_change(struct snapshot *s);
 /* Answers the invocation that has waited longest: the start that it was waiting for has failed. */
 void invoker_fail_waiting(struct pool *p, struct invoker *in, enum invoke_outcome outcome, const char *why);
 
-/* The same where the package's own program can't be started: the function's fault, told as AWS tells it. */
-void invoker_fail_entrypoint(struct pool *p, struct invoker *in, const char *why);
-
 #endif

@@ -1,8 +1,4 @@
 /* Starting instances for the invocations that wait: restored where that can be, else from nothing. */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "../sandbox/base/log.h"
 #include "instance.h"
 #include "invoker_pool.h"
@@ -46,24 +42,6 @@ void invoker_fail_waiting(struct pool *p, struct invoker *in, enum invoke_outcom
     invocation_fail(inv, outcome, why);
 }
 
-void invoker_fail_entrypoint(struct pool *p, struct invoker *in, const char *why)
-{
-    auto_buf struct buf payload = {.data = NULL};
-    struct invoke_result result = {.outcome = INVOKE_FUNCTION_ERROR, .payload = &payload, .cold = true};
-    struct invocation *inv = invoker_first_waiting(p);
-    char message[600];
-    struct err e;
-
-    if (!inv)
-        return;
-    invoker_unqueue(in, inv);
-    in->stats.errors++;
-    snprintf(message, sizeof(message), "RequestId: %s Error: %s", inv->request_id, why);
-    if (report_error("Runtime.InvalidEntrypoint", message, &payload, &e) < 0)
-        result.outcome = INVOKE_UNAVAILABLE;
-    invocation_finish(inv, &result);
-}
-
 /* Puts an instance that will take the next waiting invocation into the books. */
 static void add_starting(struct invoker *in, struct pool *p, struct instance *i)
 {
@@ -97,7 +75,7 @@ static void start_instance(struct invoker *in, struct function *f)
 {
     struct pool *p = f->pool;
     struct instance *i;
-    struct err e = {.code = 0};
+    struct err e;
 
     if (in->instances >= in->m->config.max_instances) {
         struct instance *victim = find_victim(in->m);
@@ -114,11 +92,7 @@ static void start_instance(struct invoker *in, struct function *f)
         restore_instance(in, p, i);
         return;
     }
-    if (instance_create(in->m, f, NULL, INSTANCE_STARTS, &invoker_events, &i, &e) == -ENOEXEC) {
-        invoker_fail_entrypoint(p, in, e.msg);
-        return;
-    }
-    if (e.code) {
+    if (instance_create(in->m, f, NULL, INSTANCE_STARTS, &invoker_events, &i, &e) < 0) {
         log_error("start %s: %s", f->name, e.msg);
         invoker_fail_waiting(p, in, INVOKE_UNAVAILABLE, e.msg);
         return;

@@ -101,19 +101,26 @@ int report_error(const char *type, const char *message, struct buf *out, struct 
     return 0;
 }
 
+static int add_id(const char *type, const char *request_id, const char *what, struct buf *out, struct err *e)
+{
+    char message[600];
+
+    snprintf(message, sizeof(message), "RequestId: %s Error: %s", request_id, what);
+    return report_error(type, message, out, e);
+}
+
 int report_timeout(struct instance *i, const char *request_id, uint32_t timeout_s, struct buf *out, struct err *e)
 {
     nsec_t wall = clock_wall();
     time_t now = (time_t)(wall / NSEC_PER_SEC);
-    char date[32], message[128];
+    char date[32], what[64];
     struct tm tm;
 
     strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", gmtime_r(&now, &tm));
     instance_log(i, "%s.%03dZ %s Task timed out after %u.00 seconds\n\n", date, (int)(wall / NSEC_PER_MSEC % 1000),
                  request_id, timeout_s);
-    snprintf(message, sizeof(message), "RequestId: %s Error: Task timed out after %u.00 seconds", request_id,
-             timeout_s);
-    return report_error("Sandbox.Timedout", message, out, e);
+    snprintf(what, sizeof(what), "Task timed out after %u.00 seconds", timeout_s);
+    return add_id("Sandbox.Timedout", request_id, what, out, e);
 }
 
 /* The names that AWS (Go's os/exec) uses for the signals a runtime dies of. */
@@ -143,7 +150,7 @@ static const char *signal_name(int signo, char *scratch, size_t size)
 
 int report_exit(const struct proto_exited *m, const char *request_id, struct buf *out, struct err *e)
 {
-    char scratch[32], how[80], message[200];
+    char scratch[32], how[80];
 
     if (m->cause == PROTO_EXIT_STATUS && m->value == 0)
         snprintf(how, sizeof(how), "Runtime exited without providing a reason");
@@ -152,6 +159,20 @@ int report_exit(const struct proto_exited *m, const char *request_id, struct buf
     else
         snprintf(how, sizeof(how), "Runtime exited with error: signal: %s",
                  m->cause == PROTO_EXIT_SIGNAL ? signal_name(m->value, scratch, sizeof(scratch)) : "killed");
-    snprintf(message, sizeof(message), "RequestId: %s Error: %s", request_id, how);
-    return report_error("Runtime.ExitError", message, out, e);
+    return add_id("Runtime.ExitError", request_id, how, out, e);
+}
+
+int report_wrapper(struct instance *i, const char *wrapper, int code, const char *request_id, struct buf *out,
+                   struct err *e)
+{
+    bool absent = code == ENOENT;
+    const struct proto_exited script = {.cause = PROTO_EXIT_STATUS, .value = absent ? 127 : 126};
+
+    instance_log(i, "%s: %s\n", wrapper, absent ? "does not exist" : "is not an executable");
+    return report_exit(&script, request_id, out, e);
+}
+
+int report_entrypoint(const char *why, const char *request_id, struct buf *out, struct err *e)
+{
+    return add_id("Runtime.InvalidEntrypoint", request_id, why, out, e);
 }

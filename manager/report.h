@@ -32,6 +32,14 @@ int report_timeout(struct instance *i, const char *request_id, uint32_t timeout_
 /* {"errorType":"Runtime.ExitError",...}: the runtime's process ended during an invocation or init. */
 int report_exit(const struct proto_exited *m, const char *request_id, struct buf *out, struct err *e);
 
+/* The same where the wrapper around the runtime could not be started, for the reason `code`: an errno. AWS starts it by a
+ * script, whose line is written to the log and whose exit status is told. */
+int report_wrapper(struct instance *i, const char *wrapper, int code, const char *request_id, struct buf *out,
+                   struct err *e);
+
+/* {"errorType":"Runtime.InvalidEntrypoint",...}: the runtime's program could not be started. */
+int report_entrypoint(const char *why, const char *request_id, struct buf *out, struct err *e);
+
 /* An error object of that type with `message` as it is (escaped here). */
 int report_error(const char *type, const char *message, struct buf *out, struct err *e);
 

@@ -9,7 +9,7 @@ struct runtime {
     const char *image;         /* the image that holds it */
     const char *dir;           /* bootstrap folder that becomes /var/runtime; "" for none */
     const char *execution_env; /* AWS_EXECUTION_ENV; NULL where AWS sets none */
-    const char *argv[8];       /* NULL-terminated; argv[0] NULL: /var/task/bootstrap, else /opt/bootstrap */
+    const char *argv[8];       /* NULL-terminated */
     bool channel;              /* speaks frames on the channel; else the Runtime API over HTTP */
 };
 

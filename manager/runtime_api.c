@@ -252,6 +252,7 @@ int runtime_api_open(struct instance *i, int listen_fd, struct err *e)
     if (!api)
         return err_set(e, ENOMEM, "runtime API: no memory");
     *api = (struct runtime_api){.refs = 1, .i = i, .acceptor.on_connection = on_connection, .kept = -1};
+    api->acceptor.refs = &api->refs;
     i->api = api;
     return acceptor_open(&api->acceptor, i->m->loop, listen_fd, e);
 }

@@ -5,7 +5,7 @@
 #ifndef FNRUN_SANDBOX_ENDPOINT_H
 #define FNRUN_SANDBOX_ENDPOINT_H
 
-#include "acceptor.h"
+#include "http.h"
 
 struct instance;
 struct manager;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,15 +11,16 @@
 #include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../rootfs/plan.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "child.h"
 #include "criu.h"
 
 #define LIBRARIES "/usr/lib/x86_64-linux-gnu"
@@ -76,21 +78,31 @@ static int make_loginuid_read_only(struct err *e)
     return mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0 ? err_errno(e, "remount %s", path) : 0;
 }
 
-/* State: a fork of the warden. criu sees RUN/criu as /run, and the machine's own /proc. */
+/* criu's own view of the machine: RUN/criu is its /run, and its /proc that of its pid namespace. */
+static int show_probe(const struct toolbox *t, struct err *e)
+{
+    char run[PATH_MAX];
+
+    snprintf(run, sizeof(run), "%s/" PLAN_CRIU_CACHE, t->run);
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return err_errno(e, "mount namespace");
+    if (mount(run, "/run", NULL, MS_BIND, NULL) < 0)
+        return err_errno(e, "bind %s", run);
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return err_errno(e, "mount /proc");
+    return make_loginuid_read_only(e);
+}
+
+/* State: a fork of the warden, PID 1 of a new pid namespace: what criu forks and traces there ends with it in any case. */
 static void run_probe(const struct toolbox *t) __attribute__((noreturn));
 static void run_probe(const struct toolbox *t)
 {
-    char top[PATH_MAX], run[PATH_MAX];
-    int null = open("/dev/null", O_RDWR);
+    char top[PATH_MAX];
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     struct err e;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     snprintf(top, sizeof(top), "%s/" PLAN_TOOLBOX "/%s/rootfs", t->images, t->digest);
-    snprintf(run, sizeof(run), "%s/" PLAN_CRIU_CACHE, t->run);
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount(run, "/run", NULL, MS_BIND, NULL) < 0)
-        err_errno(&e, "show criu its /run");
-    else if (make_loginuid_read_only(&e) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2)
+    if (child_reset(&e) == 0 && show_probe(t, &e) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2)
         exec_criu(top, "check", NULL, &e);
     log_error("criu: %s", e.msg);
     _exit(1);
@@ -137,21 +149,20 @@ static int add_preload(const struct toolbox *t, const char *cache, struct err *e
 static int start_probe(struct toolbox *t, struct err *e)
 {
     char path[PATH_MAX];
-    pid_t pid;
+    struct clone_args args = {
+        .flags = CLONE_NEWPID | CLONE_PIDFD, .pidfd = (uintptr_t)&t->probe.fd, .exit_signal = SIGCHLD};
+    long pid;
 
     snprintf(path, sizeof(path), "%s/" PLAN_CRIU_CACHE, t->run);
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return err_errno(e, "mkdir %s", path);
     if (add_preload(t, path, e) < 0)
         return -e->code;
-    pid = fork();
+    pid = syscall(SYS_clone3, &args, sizeof(args));
     if (pid == 0)
         run_probe(t);
     if (pid < 0)
-        return err_errno(e, "fork");
-    t->probe.fd = pidfd_open(pid, 0);
-    if (t->probe.fd < 0)
-        return err_errno(e, "pidfd_open");
+        return err_errno(e, "clone3");
     return loop_io_add(t->loop, &t->probe, EPOLLIN, e);
 }
 
@@ -170,6 +181,10 @@ void toolbox_open(struct toolbox *t, struct loop *loop, const char *images, cons
 
 void toolbox_close(struct toolbox *t)
 {
+    siginfo_t info;
+
+    if (t->probe.fd >= 0 && pidfd_send_signal(t->probe.fd, SIGKILL, NULL, 0) == 0)
+        waitid(P_PIDFD, (id_t)t->probe.fd, &info, WEXITED);
     loop_io_remove(t->loop, &t->probe);
     fd_close(&t->probe.fd);
 }

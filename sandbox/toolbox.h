@@ -27,6 +27,7 @@ struct toolbox {
 
 /* Starts to prepare it. Not having one is no failure here: toolbox_check says it to whoever needs it. */
 void toolbox_open(struct toolbox *t, struct loop *loop, const char *images, const char *run, const char *libexec);
+/* Ends the child as well, where it is still at work. */
 void toolbox_close(struct toolbox *t);
 
 /* 0 when criu can be run; else why not. */

@@ -34,10 +34,18 @@ static int run(struct cli *c, int argc, char **argv, struct err *e)
     return CLI_OK;
 }
 
-/* With --json the failure is a document too, so that a program never has to read standard error. */
-static void report(const struct cli *c, const struct err *e)
+/* For a command line that could not be read to its end. */
+static bool has_json(char **argv)
 {
-    auto_json cJSON *json = c->json ? cJSON_CreateObject() : NULL;
+    while (*argv && strcmp(*argv, "--json") != 0)
+        argv++;
+    return *argv;
+}
+
+/* With --json the failure is a document too, so that a program never has to read standard error. */
+static void report(const struct cli *c, bool wants_json, const struct err *e)
+{
+    auto_json cJSON *json = wants_json ? cJSON_CreateObject() : NULL;
     struct err ignored;
 
     fflush(stdout);
@@ -58,7 +66,7 @@ int main(int argc, char **argv)
     curl_global_init(CURL_GLOBAL_DEFAULT);
     rc = run(&c, argc, argv, &e);
     if (rc < 0) {
-        report(&c, &e);
+        report(&c, c.json || (c.failure == CLI_USAGE && has_json(argv)), &e);
         rc = c.failure;
     }
     /* A full disk behind standard output shows only here. */

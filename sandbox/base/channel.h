@@ -30,6 +30,7 @@
 
 #define CHANNEL_FD 15
 #define CHANNEL_HEAD_MAX 65536
+#define CHANNEL_BODY_MAX (1U << 30) /* a result above the limit of responses is an error; beyond this it is no result */
 
 enum frame_kind {
     FRAME_READY = 1,

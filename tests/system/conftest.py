@@ -79,13 +79,13 @@ def aws(fnrun):
     return fnrun.aws
 
 
-def make_zip(files):
-    """A zip of {name: content}; everything in it may be executed."""
+def make_zip(files, mode=0o755):
+    """A zip of {name: content}; everything in it may be executed unless `mode` says otherwise."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
             entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o100755 << 16
+            entry.external_attr = (0o100000 | mode) << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content)
     return out.getvalue()
@@ -99,10 +99,10 @@ def compile_static(name, tmp_path_factory):
     return program
 
 
-def create_function(client, name, files, runtime="python3.13", handler="app.handler", **kw):
+def create_function(client, name, files, runtime="python3.13", handler="app.handler", mode=0o755, **kw):
     """Creates a function from files in memory and waits until it can be invoked."""
     client.create_function(FunctionName=name, Runtime=runtime, Role=ROLE, Handler=handler,
-                           Code={"ZipFile": make_zip(files)}, **kw)
+                           Code={"ZipFile": make_zip(files, mode)}, **kw)
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
     return name
 

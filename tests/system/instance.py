@@ -92,12 +92,16 @@ class Instance:
     def endpoint(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self):
-        """Starts it and waits for `ready`. A second start keeps the port, so that clients stay valid."""
+    def launch(self):
+        """Starts it and waits for nothing."""
         with open(self.stderr, "ab") as stderr:
             self.proc = subprocess.Popen(
                 [*self.start_command, "--state", self.state, "--listen", f"127.0.0.1:{self.port}", *self.options],
                 stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL)
+
+    def start(self):
+        """Starts it and waits for `ready`. A second start keeps the port, so that clients stay valid."""
+        self.launch()
         line = self.proc.stdout.readline().decode()
         assert line.startswith("ready http://127.0.0.1:"), f"fnrun up said {line!r}\n{self.log()[-4000:]}"
         self.port = int(line.rsplit(":", 1)[1])
@@ -130,6 +134,15 @@ class Instance:
     def sandboxed(self):
         """pid -> process, of all that run in sandboxes: those with a uid of the instance's that isn't fnrund's."""
         return {pid: p for pid, p in processes().items() if self.uid_base and 0 < p[1] - self.uid_base < UID_BLOCK}
+
+    def in_its_mounts(self):
+        """pid -> process, of all that see the mounts of its state directory: the warden and what is of its making."""
+        def sees(pid):
+            try:
+                return str(self.state) in Path(f"/proc/{pid}/mountinfo").read_text()
+            except OSError:
+                return False
+        return {pid: p for pid, p in processes().items() if sees(pid)}
 
     def restart(self, how=signal.SIGTERM):
         self.stop(how)

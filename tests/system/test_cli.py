@@ -102,6 +102,17 @@ def test_wrong_command_lines_exit_2(args, words):
     assert words in run.stderr and run.stdout == ""
 
 
+@pytest.mark.parametrize("args", [
+    ["--json", "frobnicate"], ["frobnicate", "--json"], ["list", "--frob", "--json"], ["--json"], ["invoke", "--json"],
+    ["image", "frob", "--json"], ["image", "build", "frob", "--json"], ["--json", "image", "rm"],
+])
+def test_wrong_command_lines_are_told_as_json(args):
+    run = alone(*args)
+    told = json.loads(run.stdout)
+    assert run.returncode == USAGE == told["exit"] and set(told) == {"error", "exit"}
+    assert told["error"] in run.stderr
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -454,13 +465,6 @@ def test_up_says_what_is_missing(tmp_path):
         taken.listen()
         run = alone("up", "--state", tmp_path / "s", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
     assert run.returncode == FAILED and "Address already in use" in run.stderr
-
-
-def test_image_goes_to_the_image_tool():
-    run = alone("image", "list", "--json")
-    assert run.returncode == OK and "python3.13" in [i["name"] for i in json.loads(run.stdout)]
-    assert alone("image", "frob").returncode == USAGE
-    assert json.loads(alone("--json", "image", "list").stdout) == json.loads(run.stdout)
 
 
 def complete(words, env, directory):

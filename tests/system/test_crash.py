@@ -205,6 +205,23 @@ def test_second_warden_on_the_same_state_is_refused(own_fnrun):
     assert own_fnrun.status()["functions"] == 0
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_what_prepares_criu_ends_with_the_warden(how):
+    """At its start the warden has criu look at the kernel: some 60 ms, in which criu forks and traces processes."""
+    instance = Instance()
+    try:
+        seen = 0
+        for n in range(12):
+            instance.launch()
+            time.sleep(0.02 + 0.008 * n)
+            seen += any("criu check" in p[3] for p in instance.in_its_mounts().values())
+            instance.stop(how)
+            wait_until(lambda: not instance.in_its_mounts(), what="criu to end with the warden")
+        assert seen > 2, "criu was hardly ever caught at work"
+    finally:
+        instance.close()
+
+
 def test_uids_do_not_change_with_a_restart(own_fnrun):
     """A function keeps its own uid, and another function never gets the uid of a deleted one."""
     lam = make_client(own_fnrun, "lambda")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from instance import BUILD
+
 SOURCE = Path(__file__).resolve().parents[2] / "images"
 NAMES = ["nodejs20.x", "provided.al2023", "python3.13", "toolbox"]
 LANGUAGES = ["nodejs20.x", "provided.al2023", "python3.13"]
@@ -320,9 +322,24 @@ def test_rm(good):
     assert good.run("rm", "tiny").returncode == 0
     assert not (good.images / "tiny").exists() and good.leftovers() == []
     result = good.run("rm", "tiny")
-    assert result.returncode == 1 and "tiny: is not built" in result.stderr
+    assert result.returncode == 5 and "tiny: is not built" in result.stderr
     entry = entries("--images", good.images, env=good.env)["tiny"]
     assert entry == {"name": "tiny", "state": "not built", "built": False}
+
+
+def test_json_is_all_that_stands_on_standard_output(good):
+    """Progress goes to standard error; what went wrong is told as well, also by what runs in a subshell."""
+    result = good.run("build", "tiny", "--json")
+    assert result.returncode == 0 and "tiny: up to date" in result.stderr
+    assert json.loads(result.stdout) == [entries("--images", good.images, env=good.env)["tiny"]]
+    good.recipe("package anything\n")
+    good.fake_mmdebstrap("echo 'E: \"Failed\" \\ to fetch'; exit 100")
+    result = good.run("build", "tiny", "--json")
+    told = json.loads(result.stdout)
+    assert result.returncode == 1 == told["exit"] and told["error"].startswith("tiny: ")
+    assert told["error"] in result.stderr
+    result = good.run("rm", "tiny", "--json")
+    assert result.returncode == 0 and json.loads(result.stdout) == {"removed": ["tiny"]}
 
 
 @pytest.mark.parametrize("args, message", [
@@ -341,6 +358,28 @@ def test_wrong_use(good, args, message):
 def test_only_root_builds():
     result = as_nobody("build", "toolbox")
     assert result.returncode == 1 and "only root" in result.stderr
+
+
+# --- as a command of fnrun ---
+
+def fnrun(*args):
+    return subprocess.run([BUILD / "fnrun", *map(str, args)], capture_output=True, text=True, timeout=60)
+
+
+def test_image_goes_to_the_image_tool():
+    run = fnrun("image", "list", "--json")
+    assert run.returncode == 0 and "python3.13" in [i["name"] for i in json.loads(run.stdout)]
+    assert fnrun("image", "frob").returncode == 2
+    assert json.loads(fnrun("--json", "image", "list").stdout) == json.loads(run.stdout)
+
+
+def test_image_that_is_not_there_exits_5(tmp_path):
+    run = fnrun("image", "rm", "nope", "--images", tmp_path)
+    assert run.returncode == 5 and run.stdout == "" and "nope: is not built" in run.stderr
+    run = fnrun("--json", "image", "rm", "nope", "--images", tmp_path)
+    assert run.returncode == 5
+    told = json.loads(run.stdout)
+    assert told["exit"] == 5 and told["error"].startswith("nope: is not built")
 
 
 # --- which mirror ---

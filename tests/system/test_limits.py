@@ -83,6 +83,46 @@ def test_memory_of_children_counts(make_function, invoke):
     assert result.error == "Unhandled" or result.value == [-9, ""]
 
 
+CONNECT = '''
+import http.client, socket, time
+
+def ask(connection, path):
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
+
+def is_open(s):
+    s.setblocking(False)
+    try:
+        return s.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+def handler(event, context):
+    port, path = event["port"], event["path"]
+    first = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    before = ask(first, path)
+    others = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(400)]
+    time.sleep(0.5)
+    held = [s for s in others if is_open(s)]
+    said = [before, len(held) + 1, ask(first, path)]
+    for s in others:
+        s.close()
+    time.sleep(0.5)
+    return said + [ask(http.client.HTTPConnection("127.0.0.1", port, timeout=5), path)]
+'''
+
+
+@pytest.mark.parametrize("port, path", [(9001, "/2018-06-01/ping"), (9002, "/_fnrun/status")])
+def test_connections_to_the_manager(make_function, invoke, fnrun, port, path):
+    """Each is held by fnrund: those above 128 are closed, the others work on."""
+    name = make_function(f"connections-{port}", {"app.py": CONNECT}, Timeout=60)
+    assert invoke(name, {"port": port, "path": path}).value == [200, 128, 200, 200]
+
+
 # --- payloads --------------------------------------------------------------------------------------------------------
 
 

@@ -179,18 +179,31 @@ def test_death(make_function, invoke, name, code, message):
                               "errorMessage": f"RequestId: {result.request_id} Error: {message}"}
 
 
-def test_no_bootstrap(make_function, invoke):
-    failure = invoke(make_function("no-bootstrap", {"readme": "nothing"}, **CUSTOM)).failure
-    assert failure["errorType"] == "Runtime.InvalidEntrypoint"
-    assert failure["errorMessage"].endswith(
-        "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]")
+# An ELF header for a processor that this is not.
+OTHER_MACHINE = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01\x00\x00\x00" + bytes(40)
+
+ENTRY_POINTS = {
+    "no-bootstrap": ({"readme": "nothing"}, 0o755,
+                     "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
+    "other-machine": ({"bootstrap": OTHER_MACHINE}, 0o755, "exec /var/task/bootstrap: Exec format error"),
+    "no-interpreter": ({"bootstrap": "#!/bin/none\n"}, 0o755, "exec /var/task/bootstrap: No such file or directory"),
+    "not-executable": ({"bootstrap": BASH}, 0o644, "exec /var/task/bootstrap: Permission denied"),
+}
 
 
-def test_bootstrap_of_another_machine(make_function, invoke):
-    """An ELF header for a processor that this is not."""
-    elf = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01\x00\x00\x00" + bytes(40)
-    failure = invoke(make_function("other-machine", {"bootstrap": elf}, **CUSTOM)).failure
-    assert re.match(r"Runtime\.(InvalidEntrypoint|ExitError)", failure["errorType"])
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_entry_point_that_cannot_start(make_function, invoke, fnrun, name):
+    """The caller is told, and so are the log and its tail, as with any other init that fails."""
+    files, mode, why = ENTRY_POINTS[name]
+    result = invoke(make_function(name, files, mode=mode, **CUSTOM), LogType="Tail")
+    assert result.failure == {"errorType": "Runtime.InvalidEntrypoint",
+                              "errorMessage": f"RequestId: {result.request_id} Error: {why}"}
+    tail = base64.b64decode(result.log_result).decode()
+    assert re.fullmatch(r"INIT_START Runtime Version: provided.al2023\n"
+                        r"START RequestId: {0} Version: \$LATEST\n"
+                        r"END RequestId: {0}\nREPORT RequestId: {0}\tDuration: [\d.]+ ms\t.*\t"
+                        r"Status: error\tError Type: Runtime.InvalidEntrypoint\n".format(result.request_id), tail), tail
+    assert fnrun.function_log(name).endswith(tail)
 
 
 def test_timeout(make_function, invoke):

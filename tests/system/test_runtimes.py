@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from lambda_api import raw
+
 PYTHON = '''
 import json, logging, os, sys, time
 
@@ -195,6 +197,71 @@ def test_context(invoke, function):
     assert context["pid"] == 2
 
 
+def test_log_group_is_the_configured_one(make_function, invoke, fnrun):
+    code = "import os\ndef handler(e, c): return [c.log_group_name, os.environ['AWS_LAMBDA_LOG_GROUP_NAME']]\n"
+    name = make_function("log-group", {"app.py": code})
+    assert invoke(name).value == ["/aws/lambda/log-group"] * 2
+    # Debian's botocore is of 2022 and does not know it.
+    status, _, body = raw(fnrun, "PUT", f"/2015-03-31/functions/{name}/configuration",
+                          json.dumps({"LoggingConfig": {"LogGroup": "/my/group"}}))
+    assert status == 200, body
+    assert invoke(name).value == ["/my/group"] * 2
+
+
+WRAPPER = """#!/bin/bash
+export WRAPPED="$*"
+exec "$@"
+"""
+
+WRAPPED = {
+    "python3.13": ({"app.py": "import os\ndef handler(e, c): return os.environ['WRAPPED']\n", "wrap": WRAPPER},
+                   "/usr/bin/python3.13 -S /var/runtime/bootstrap.py"),
+    "nodejs20.x": ({"app.js": "exports.handler = async () => process.env.WRAPPED\n", "wrap": WRAPPER},
+                   "/usr/bin/node /var/runtime/bootstrap.js"),
+}
+
+
+def wrapper(path):
+    return {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": path}}
+
+
+@pytest.mark.parametrize("runtime", WRAPPED)
+def test_exec_wrapper_is_given_the_command_line_of_the_runtime(make_function, invoke, runtime):
+    files, command = WRAPPED[runtime]
+    name = make_function("wrapped-" + runtime[:4], files, runtime=runtime, Environment=wrapper("/var/task/wrap"))
+    assert invoke(name).value == command
+
+
+def test_exec_wrapper_that_can_run_the_runtime_as_its_child(make_function, invoke):
+    files = {"app.py": "import os\ndef handler(e, c): return os.getppid()\n", "wrap": '#!/bin/bash\n"$@"\nexit 7\n'}
+    assert invoke(make_function("wrapped-child", files, Environment=wrapper("/var/task/wrap"))).value == 2
+
+
+@pytest.mark.parametrize("path, status, line", [("/var/task/none", 127, "/var/task/none: does not exist"),
+                                                ("/var/task/app.py", 126, "/var/task/app.py: is not an executable")])
+def test_exec_wrapper_that_cannot_start(make_function, invoke, path, status, line):
+    name = make_function(f"wrapped-{status}", {"app.py": "def handler(e, c): return 1\n"}, mode=0o644,
+                         Environment=wrapper(path))
+    result = invoke(name, LogType="Tail")
+    message = f"RequestId: {result.request_id} Error: Runtime exited with error: exit status {status}"
+    assert result.failure == {"errorType": "Runtime.ExitError", "errorMessage": message}
+    tail = base64.b64decode(result.log_result).decode()
+    assert f"\n{line}\nEND RequestId: {result.request_id}\n" in tail
+    assert tail.endswith("\tStatus: error\tError Type: Runtime.ExitError\n")
+
+
+def test_custom_runtimes_have_no_exec_wrapper(make_function, invoke):
+    """As in AWS: a runtime of one's own can do as it likes."""
+    code = """#!/bin/bash
+api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
+id=$(curl -sS -o /dev/null -D - "$api/next" | tr -d '\\r' | awk '/Aws-Request-Id/ { print $2 }')
+curl -sS -d "\\"$AWS_LAMBDA_EXEC_WRAPPER\\"" "$api/$id/response"
+"""
+    name = make_function("wrapped-custom", {"bootstrap": code}, runtime="provided.al2023",
+                         Environment=wrapper("/var/task/none"))
+    assert invoke(name).value == "/var/task/none"
+
+
 def test_environment(invoke, function):
     env = invoke(function, {"do": "env"}).value
     expected = {
@@ -311,6 +378,26 @@ def test_exit_status(invoke, function, status, text):
                               "errorMessage": f"RequestId: {result.request_id} Error: {text}"}
     assert "\tStatus: error\tError Type: Runtime.ExitError\n" in tail(result)
     assert invoke(function, {"do": "count"}).value == 1
+
+
+BREAK = """
+import os, struct, time
+FRAMES = {"garbage": b"\\xff" * 100, "kind": struct.pack("<III", 77, 2, 2), "length": struct.pack("<III", 2, 0, 0x7fffffff),
+          "ours": struct.pack("<III", 16, 0, 0), "foreign-id": struct.pack("<III", 2, 10, 2) + b'{"id":"x"}{}'}
+def handler(event, context):
+    os.write(15, FRAMES[event])
+    time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize("frame", ["garbage", "kind", "length", "ours", "foreign-id"])
+def test_runtime_that_breaks_the_protocol_is_ended_at_once(make_function, invoke, frame):
+    name = make_function(f"breaks-{frame}", {"app.py": BREAK}, Timeout=30)
+    before = time.monotonic()
+    result = invoke(name, frame)
+    assert time.monotonic() - before < 10
+    assert result.failure == {"errorType": "Runtime.ExitError", "errorMessage":
+                              f"RequestId: {result.request_id} Error: Runtime exited with error: signal: killed"}
 
 
 @pytest.mark.parametrize("signal, text", [(9, "killed"), (15, "terminated"), (6, "aborted"),

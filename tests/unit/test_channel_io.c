@@ -32,6 +32,13 @@ static void on_closed(struct channel *c)
     loop_stop(loop);
 }
 
+static void on_broken(struct channel *c)
+{
+    strcat(trace, "broken");
+    channel_close(c);
+    loop_stop(loop);
+}
+
 static void on_patience(UNUSED struct loop_timer *t)
 {
     loop_stop(loop);
@@ -46,7 +53,7 @@ static void start(void)
     stop_reading = false;
     CHECK(loop_create(&loop, &e) == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
     peer = pair[1];
-    channel = (struct channel){.on_frame = on_frame, .on_closed = on_closed};
+    channel = (struct channel){.on_frame = on_frame, .on_closed = on_closed, .on_broken = on_broken};
     CHECK_INT(channel_open(&channel, loop, pair[0], BODY_CAP, &e), 0);
     patience = (struct loop_timer){.on_due = on_patience};
 }
@@ -130,21 +137,21 @@ TEST(body_at_its_cap_is_kept_and_a_larger_one_thrown_away)
     finish();
 }
 
-TEST(head_that_is_too_long_ends_the_channel_before_it_comes)
+TEST(header_that_is_none_breaks_the_channel_before_more_comes)
 {
-    struct frame_header h = {2, CHANNEL_HEAD_MAX + 1, 0};
+    static const struct frame_header none[] = {
+        {2, CHANNEL_HEAD_MAX + 1, 0},         {2, 0, CHANNEL_BODY_MAX + 1}, {0, 2, 2},
+        {FRAME_INIT_ERROR + 1, 2, 2},         {FRAME_INVOKE, 2, 2}, /* what only we say */
+        {UINT32_MAX, UINT32_MAX, UINT32_MAX},
+    };
 
-    start();
-    say(&h, sizeof(h));
-    run();
-    CHECK_STR(trace, "closed");
-    finish();
-    h = (struct frame_header){UINT32_MAX, UINT32_MAX, UINT32_MAX};
-    start();
-    say(&h, sizeof(h));
-    run();
-    CHECK_STR(trace, "closed");
-    finish();
+    for (unsigned i = 0; i < ARRAY_LEN(none); i++) {
+        start();
+        say(&none[i], sizeof(none[i]));
+        run();
+        CHECK_STR(trace, "broken");
+        finish();
+    }
 }
 
 TEST(longest_head_is_taken)
@@ -162,10 +169,10 @@ TEST(longest_head_is_taken)
     finish();
 }
 
-/* 4 GB that are announced cost nothing until they come. */
+/* What is announced costs nothing until they come. */
 TEST(announced_body_needs_no_memory)
 {
-    struct frame_header h = {2, 0, UINT32_MAX};
+    struct frame_header h = {2, 0, CHANNEL_BODY_MAX};
 
     start();
     say(&h, sizeof(h));
@@ -173,7 +180,7 @@ TEST(announced_body_needs_no_memory)
     run();
     CHECK_STR(trace, "");
     CHECK(channel.body.size <= BODY_CAP);
-    CHECK(channel.left == (uint64_t)UINT32_MAX - 10);
+    CHECK(channel.left == (uint64_t)CHANNEL_BODY_MAX - 10);
     finish();
 }
 
