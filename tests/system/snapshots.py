@@ -33,8 +33,11 @@ class Snapshots:
 
     def restore(self, name, payload=b"{}"):
         """An invocation by an instance that no invocation has had; (how it was started, the answer)."""
+        return self.start("restored", name, payload)
+
+    def start(self, how, name, payload=b"{}"):
         request = urllib.request.Request(f"{self.instance.endpoint}/2015-03-31/functions/{name}/invocations", payload,
-                                         {"X-Fnrun-Start": "restored", "Content-Type": "application/json"})
+                                         {"X-Fnrun-Start": how, "Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
             return answer.headers["X-Fnrun-Start"], json.loads(answer.read())
 
