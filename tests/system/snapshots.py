@@ -10,8 +10,8 @@ from instance import Instance, wait_until
 class Snapshots:
     """An instance that starts functions from snapshots."""
 
-    def __init__(self, *options):
-        self.instance = Instance(manager_options=("--snapshots=on", *options)).start()
+    def __init__(self, *options, warden_options=()):
+        self.instance = Instance(*warden_options, manager_options=("--snapshots=on", *options)).start()
         self.client = make_client(self.instance, "lambda")
 
     def get(self, path):
