@@ -33,8 +33,8 @@
 /* Mounts and namespaces; lo; ids and bounding sets of children; killing other uids; the manager's private directory and the
  * root of the cgroup file systems, which even root may not write to; what criu needs to read and rebuild a process. */
 static const cap_value_t kept[] = {
-    CAP_SYS_ADMIN,  CAP_NET_ADMIN,          CAP_SETUID,    CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_DAC_OVERRIDE,
-    CAP_SYS_PTRACE, CAP_CHECKPOINT_RESTORE, CAP_SYS_CHROOT};
+    CAP_SYS_ADMIN,  CAP_NET_ADMIN,          CAP_SETUID,     CAP_SETGID, CAP_SETPCAP, CAP_KILL, CAP_DAC_OVERRIDE,
+    CAP_SYS_PTRACE, CAP_CHECKPOINT_RESTORE, CAP_SYS_CHROOT, CAP_CHOWN,  CAP_FOWNER};
 
 #define MANAGER_ARGV_MAX (OPTIONS_MANAGER_ARGS_MAX + 16)
 

@@ -149,6 +149,7 @@ def test_memory_limit_holds(snapshots):
     ("child", "import subprocess\np = subprocess.Popen(['sleep', '1000'])", "more than one process"),
     ("timer", "import signal\nsignal.signal(signal.SIGALRM, lambda *_: None)\nsignal.setitimer(signal.ITIMER_REAL, 1000)", "timers"),
     ("socket", "import socket\ns = socket.socketpair()", "an open file of criu's type"),
+    ("deleted", "import tempfile\nf = tempfile.TemporaryFile()\nf.write(b'x')\nf.flush()", "deleted"),
     ("shared", "import mmap\nm = mmap.mmap(-1, 4096)\nm.write(b'x')", "memfd.img"),
 ])
 def test_what_a_template_cannot_do_is_left_to_criu(snapshots, name, init, reason):
