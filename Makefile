@@ -57,7 +57,7 @@ $(BUILD)/fnrund: $(call objects,$(MANAGER_SRC))
 $(BUILD)/fnrun-init: $(patsubst %.c,$(BUILD)/init/%.o,$(INIT_SRC) $(BARE_SRC))
 	$(CC) -static -nostdlib -Wl,-z,noexecstack -o $@ $^
 
-# Templates: the same, at an address that is nobody else's (sandbox/thaw.h, THAW_BASE).
+# Templates: the same, at an address that is nobody else's (sandbox/thaw_plan.h, THAW_BASE).
 $(BUILD)/fnrun-thaw: $(patsubst %.c,$(BUILD)/init/%.o,$(THAW_SRC) $(BARE_SRC))
 	$(CC) -static -nostdlib -Wl,-z,noexecstack -Wl,-Ttext-segment=0x100000000000 -Wl,-z,max-page-size=4096 -o $@ $^
 

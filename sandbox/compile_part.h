@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "criu.h"
 #include "criu_images.pb-c.h"
-#include "thaw.h"
+#include "thaw_plan.h"
 
 struct compile {
     int dir; /* the snapshot's directory */

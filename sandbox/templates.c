@@ -23,6 +23,7 @@
 #include "fdplace.h"
 #include "sandbox.h"
 #include "thaw.h"
+#include "thaw_plan.h"
 
 #define PAGES_FILE "pages-1.img"
 

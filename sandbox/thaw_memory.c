@@ -14,6 +14,7 @@
 
 #include "base/macros.h"
 #include "init_sys.h"
+#include "thaw.h"
 
 #define PAGE 4096UL
 #define PAGE_DOWN(a) ((uint64_t)(a) & ~(PAGE - 1))

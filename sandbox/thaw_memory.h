@@ -3,7 +3,7 @@
 #define FNRUN_THAW_MEMORY_H
 
 #include "init_drop.h"
-#include "thaw.h"
+#include "thaw_plan.h"
 
 /* The plan, once thaw_load has read it, and the start of one of its parts. */
 extern union thaw_memory {
