@@ -72,6 +72,18 @@ static bool is_kernels(const struct compile *c, uint64_t address)
     return false;
 }
 
+/* criu cuts long runs into pieces of a megabyte. */
+static bool extend_run(struct compile *c, const struct thaw_pages *run)
+{
+    struct buf *part = &c->part[THAW_PAGES];
+    struct thaw_pages *last = part->used ? (struct thaw_pages *)(void *)(part->data + part->used) - 1 : NULL;
+
+    if (!last || !last->start || last->start + last->count * PAGE != run->start)
+        return false;
+    last->count += run->count;
+    return true;
+}
+
 /* criu dumps the vDSO too, to see whether it is still the same. A run may begin or end in it. */
 static int add_run(struct compile *c, uint64_t start, uint64_t count, struct err *e)
 {
@@ -81,6 +93,8 @@ static int add_run(struct compile *c, uint64_t start, uint64_t count, struct err
 
         for (; count && is_kernels(c, start) == kernels; count--, start += PAGE)
             run.count++;
+        if (extend_run(c, &run))
+            continue;
         if (compile_add(c, THAW_PAGES, &run, sizeof(run), e) < 0)
             return -e->code;
     }

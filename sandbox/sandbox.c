@@ -324,8 +324,14 @@ void sandbox_forked(struct sandbox *s, int code, const char *what)
 /* The template may have gone since this one was armed. */
 static int ask_template(struct sandbox *s, struct err *e)
 {
-    auto_fd int snapshot = snapshots_use(s->all->snapshots, s->request.snapshot, &s->ends, e);
+    auto_fd int snapshot = -1;
 
+    if (template_fork(s->all->templates, s, e) == 0)
+        return 0;
+    if (e->code != ENOENT)
+        return -e->code;
+    e->code = 0;
+    snapshot = snapshots_use(s->all->snapshots, s->request.snapshot, &s->ends, e);
     if (snapshot < 0 || template_prepare(s->all->templates, snapshot, &s->request, e) < 0)
         return -e->code;
     return template_fork(s->all->templates, s, e);

@@ -17,6 +17,7 @@
 #include "thaw.h"
 
 #define PAGE 4096UL
+#define HUGE (2UL << 20)
 #define PAGE_DOWN(a) ((uint64_t)(a) & ~(PAGE - 1))
 #define PAGE_UP(a) PAGE_DOWN((uint64_t)(a) + PAGE - 1)
 #define USER_END 0x7ffffffff000UL
@@ -25,6 +26,10 @@
 _Alignas(4096) union thaw_memory thaw_memory;
 
 extern const Elf64_Ehdr __ehdr_start;
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 /* A mapping that the kernel gave this process for the vDSO. */
 struct piece {
@@ -240,6 +245,20 @@ static int read_pages(struct init_failure *f)
     return 0;
 }
 
+/* What is large becomes huge pages where the kernel can: a fork then copies one entry of a page table for 512 pages. An instance that
+ * writes to one gets a copy of the small page only. */
+static void collapse_pages(void)
+{
+    const struct thaw_pages *p = THAW_PART(thaw_pages, THAW_PAGES);
+
+    for (uint32_t i = 0; i < THAW_COUNT(THAW_PAGES); i++) {
+        uint64_t start = (p[i].start + HUGE - 1) & ~(HUGE - 1), end = (p[i].start + p[i].count * PAGE) & ~(HUGE - 1);
+
+        if (p[i].start && start < end)
+            SYS(madvise, start, end - start, MADV_COLLAPSE);
+    }
+}
+
 /* MADV_DONTFORK is not for here: the instances would lack the area. They set it themselves. */
 static int finish_area(const struct thaw_area *a, struct init_failure *f)
 {
@@ -300,6 +319,7 @@ int thaw_load(struct init_failure *f)
     for (uint32_t i = 0; i < THAW_COUNT(THAW_AREAS); i++)
         if (finish_area(&a[i], f) < 0)
             return -1;
+    collapse_pages();
     place_frames();
     return describe_process(f);
 }
