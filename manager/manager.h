@@ -12,6 +12,7 @@ struct packages;
 struct store;
 struct invoker;
 struct event_queue;
+struct snapshots;
 struct warden;
 
 struct manager_config {
@@ -36,6 +37,7 @@ struct manager {
     struct functions *functions;
     struct packages *packages;
     struct store *store;
+    struct snapshots *snapshots;
     struct invoker *invoker;
     struct event_queue *events;
     struct warden *warden;

@@ -7,7 +7,6 @@
 #include "invoker_pool.h"
 #include "report.h"
 #include "snapshot_part.h"
-#include "snapshot_stamp.h"
 #include "warden.h"
 
 #define MAKE_LIMIT (60 * NSEC_PER_SEC)
@@ -105,15 +104,14 @@ static void on_maker_prepared(struct instance *i)
 static void on_maker_dumped(struct instance *i, const struct proto_failed *m)
 {
     struct snapshot *s = i->snapshot;
-    struct err e;
 
-    if (m->code || snapshot_stamp_keep(s->id, &e) < 0) {
-        fail_and_kill(i, m->code ? m->text : e.msg);
+    if (m->code) {
+        fail_and_kill(i, m->text);
         return;
     }
-    if (s->state == SNAPSHOT_MAKING) {
-        s->state = SNAPSHOT_READY;
-        snapshot_arm(s);
+    if (s->maker == i) {
+        s->maker = NULL;
+        snapshot_sum(s);
     }
     instance_kill(i);
 }
