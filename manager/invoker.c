@@ -360,6 +360,11 @@ void invoker_retire(UNUSED struct invoker *in, struct function *f)
     }
 }
 
+static void open_pool(struct manager *m, struct function *f)
+{
+    pool_of(m, f);
+}
+
 int invoker_create(struct manager *m, struct invoker **ret, struct err *e)
 {
     struct invoker *in = calloc(1, sizeof(*in));
@@ -368,6 +373,8 @@ int invoker_create(struct manager *m, struct invoker **ret, struct err *e)
         return err_set(e, ENOMEM, "invoker: no memory");
     in->m = m;
     *ret = in;
+    m->snapshots->open = open_pool;
+    snapshots_find(m);
     return 0;
 }
 
@@ -388,7 +395,7 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     }
 }
 
-cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f)
+cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f, bool inspect)
 {
     const char *off = snapshot_off(m, f);
     cJSON *o = cJSON_CreateObject();
@@ -396,10 +403,18 @@ cJSON *invoker_describe_snapshot(const struct manager *m, const struct function 
     cJSON_AddStringToObject(o, "function", f->name);
     if (f->pool) {
         snapshot_describe(&f->pool->snapshot, o);
+        if (inspect)
+            snapshot_inspect(&f->pool->snapshot, o);
         return o;
     }
     cJSON_AddStringToObject(o, "state", off ? "off" : "none");
     if (off)
         cJSON_AddStringToObject(o, "reason", off);
     return o;
+}
+
+void invoker_remove_snapshot(struct function *f)
+{
+    if (f->pool)
+        snapshot_remove(&f->pool->snapshot);
 }

@@ -3,6 +3,7 @@
  *   GET /_fnrun/ping                               a constant: what an HTTP round trip costs
  *   GET /_fnrun/status                             counts; restore_cause.def has the causes of failed restores
  *   GET /_fnrun/snapshots                          each function's snapshot: state, reason, size, armed sandboxes
+ *   GET, DELETE /_fnrun/snapshots/NAME             all about one; a later start makes another
  *   GET, PUT, DELETE /_fnrun/warm-up/NAME          the event that a function is called with before its snapshot is taken
  *   GET /_fnrun/logs/NAME?offset=N[&wait=S]        a function's log from offset N (negative: the last -N bytes); with
  *                                                  `wait`, up to S seconds until there is something
@@ -230,6 +231,8 @@ static const struct private_path paths[] = {
     {"GET", "/_fnrun/ping", answer_ping, 0},
     {"GET", "/_fnrun/status", answer_status, 0},
     {"GET", "/_fnrun/snapshots", private_list_snapshots, 0},
+    {"GET", "/_fnrun/snapshots/", private_get_snapshot, 0},
+    {"DELETE", "/_fnrun/snapshots/", private_delete_snapshot, 0},
     {"GET", "/_fnrun/warm-up/", private_get_warm_up, 0},
     {"PUT", "/_fnrun/warm-up/", private_put_warm_up, WARM_UP_MAX},
     {"DELETE", "/_fnrun/warm-up/", private_delete_warm_up, 0},

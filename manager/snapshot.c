@@ -117,26 +117,11 @@ void snapshot_close(struct snapshot *s)
     list_remove(&s->node);
 }
 
-static unsigned count_failures(const struct snapshot *s)
+void snapshot_remove(struct snapshot *s)
 {
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < CAUSE_COUNT; i++)
-        n += s->failures[i];
-    return n;
-}
-
-void snapshot_describe(const struct snapshot *s, cJSON *out)
-{
-    static const char *const names[] = {"none", "making", "found", "checking", "ready", "unusable", "off"};
-
-    cJSON_AddStringToObject(out, "state", names[s->state]);
-    cJSON_AddNumberToObject(out, "armed", s->armed_count);
-    cJSON_AddNumberToObject(out, "failures", count_failures(s));
-    if (s->files) {
-        cJSON_AddStringToObject(out, "id", s->id);
-        cJSON_AddNumberToObject(out, "bytes", (double)snapshot_files_bytes(s->files));
-    }
-    if (s->reason[0] && s->state != SNAPSHOT_READY)
-        cJSON_AddStringToObject(out, "reason", s->reason);
+    if (s->state == SNAPSHOT_OFF)
+        return;
+    snapshot_throw_away(s, "it was removed: the next cold start makes another");
+    s->thrown_away = 0;
+    s->on_change(s);
 }

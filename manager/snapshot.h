@@ -48,6 +48,7 @@ struct snapshot {
     unsigned failures[CAUSE_COUNT], thrown_away;
     struct worker worker; /* sums the files */
     struct instance *maker;
+    bool dump_again;                                            /* when its deadline is over: the warden was busy */
     enum { WARM_UP_DUE, WARM_UP_RUN, WARM_UP_SKIPPED } warm_up; /* the maker's */
     struct list_node armed;                                     /* struct instance.link: CREATING or ARMED */
     unsigned armed_count;
@@ -61,9 +62,13 @@ struct snapshot {
 struct snapshots {
     struct list_node all;
     uint64_t failures[CAUSE_COUNT];
+    void (*open)(struct manager *m, struct function *f); /* opens that function's */
 };
 
 int snapshots_create(struct snapshots **ret, struct err *e);
+
+/* Finds what an earlier life of the manager has left, and drops what is nobody's. */
+void snapshots_find(struct manager *m);
 
 /* Looks whether there is one already. m, f and on_change are set by the caller. */
 void snapshot_open(struct snapshot *s);
@@ -89,7 +94,13 @@ void snapshot_failed(struct snapshot *s, enum restore_cause cause, const char *w
 /* Why that function is to have none; NULL: it may have one. */
 const char *snapshot_off(const struct manager *m, const struct function *f);
 
+/* Removes it, and forgets what has kept it from being: a later start makes another. */
+void snapshot_remove(struct snapshot *s);
+
 /* Adds state, id, size in bytes, armed sandboxes and, where there is none, the reason. */
 void snapshot_describe(const struct snapshot *s, cJSON *out);
+
+/* Adds all the rest: times, restores, failures by cause, files, what it is bound to. */
+void snapshot_inspect(const struct snapshot *s, cJSON *out);
 
 #endif

@@ -1,7 +1,9 @@
 /* The armed sandboxes of a snapshot: how many wait, and when the next one is made. */
 #include <errno.h>
+#include <string.h>
 
 #include "../sandbox/base/log.h"
+#include "identity.h"
 #include "snapshot_part.h"
 #include "snapshot_record.h"
 
@@ -39,12 +41,24 @@ static void make_room(struct manager *m)
         instance_kill(oldest);
 }
 
+/* An image may have been built anew, or fnrun been updated, while the manager runs. */
+static bool is_current(struct snapshot *s)
+{
+    char id[PROTO_SNAPSHOT_ID];
+    struct err e;
+
+    if (identity_of(s->m, s->f, id, &e) == 0 && strcmp(id, s->id) == 0)
+        return true;
+    snapshot_throw_away(s, "what it was bound to has changed: the next cold start makes another");
+    return false;
+}
+
 void snapshot_arm(struct snapshot *s)
 {
     struct instance *i;
     struct err e;
 
-    if (clock_now() < s->not_before || !snapshot_is_intact(s))
+    if (clock_now() < s->not_before || !snapshot_is_intact(s) || !is_current(s))
         return;
     make_room(s->m);
     if (instance_create(s->m, s->f, s, INSTANCE_RESTORES, &armed_events, &i, &e) < 0) {

@@ -66,7 +66,12 @@ static void on_summed(struct worker *w, const void *result)
         return;
     }
     s->made_at = s->used_at = clock_wall();
-    become_ready(s);
+    if (snapshot_make_room(s->m, s)) {
+        become_ready(s);
+    } else {
+        snapshot_throw_away(s, "");
+        snapshot_give_up(s, "it is larger than all snapshots may be: --snapshot-disk-mb");
+    }
 }
 
 void snapshot_sum(struct snapshot *s)

@@ -1,5 +1,4 @@
-/* What the files of the module share: snapshot.c (its states), snapshot_make.c, snapshot_check.c, snapshot_arm.c. Nobody else includes
- * this. */
+/* What the files of the module share: snapshot.c has its states. Nobody else includes this. */
 #ifndef FNRUN_SNAPSHOT_PART_H
 #define FNRUN_SNAPSHOT_PART_H
 
@@ -31,6 +30,11 @@ bool snapshot_check(struct snapshot *s);
 
 /* Is it READY, and do its files look as they did? Where not, it is thrown away. */
 bool snapshot_is_intact(struct snapshot *s);
+
+/* --- snapshot_disk.c --- */
+
+/* Throws away what was unused for longest until all that are left fit into --snapshot-disk-mb. False where `newest` alone does not. */
+bool snapshot_make_room(struct manager *m, const struct snapshot *newest);
 
 /* --- snapshot_arm.c --- */
 

@@ -99,7 +99,8 @@ def test_what_is_as_it_was_is_used_by_the_next_manager(snapshots):
     assert snapshots.make("well", HELLO)["state"] == "ready"
     made = snapshots.folder("well").stat().st_ino
     snapshots.instance.restart()
-    assert snapshots.restore("well") == ("restored", 1)
+    # Right after its own start the warden is still getting criu ready.
+    wait_until(lambda: snapshots.restore("well") == ("restored", 1), what="a start from it")
     assert snapshots.folder("well").stat().st_ino == made and snapshots.state("well")["failures"] == 0
 
 
