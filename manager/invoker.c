@@ -183,6 +183,7 @@ static void end_starting(struct instance *i)
 static void on_ready(struct instance *i)
 {
     struct invocation *inv = next_waiting(i);
+    bool started = i->starting;
 
     end_starting(i);
     instance_clear_deadline(i);
@@ -195,7 +196,7 @@ static void on_ready(struct instance *i)
         instance_kill(i);
     if (i->role == INSTANCE_RESTORES)
         snapshot_refill(&i->f->pool->snapshot);
-    else if (!i->retired)
+    else if (started && !i->retired)
         snapshot_make(&i->f->pool->snapshot);
 }
 
@@ -232,6 +233,8 @@ static void on_init_error(struct instance *i, struct buf *payload, const char *e
         .payload = payload, .error_type = error_type, .status = "error", .memory_peak = instance_memory_peak(i)};
 
     i->init_reported = true;
+    if (i->state == INSTANCE_RESTORING)
+        snapshot_failed(i->snapshot, CAUSE_HOOK, error_type);
     if (adopt_waiting(i))
         complete(i, &o);
     instance_kill(i);
@@ -254,10 +257,21 @@ static void on_timeout(struct instance *i)
     complete(i, &o);
 }
 
+/* It has never become ready, and is not to be blamed for that: who waits for it is served by another start. */
+static void give_up_restore(struct instance *i, enum restore_cause cause, const char *why)
+{
+    end_starting(i);
+    snapshot_failed(i->snapshot, cause, why);
+}
+
 static void on_deadline(struct instance *i)
 {
     if (i->current) {
         on_timeout(i);
+    } else if (i->state == INSTANCE_RESTORING) {
+        give_up_restore(i, CAUSE_TIMEOUT, "not ready after 10 s");
+        instance_kill(i);
+        invoker_start_enough(invoker_of(i), i->f);
     } else if (!i->init_extended) {
         i->init_extended = true;
         instance_set_deadline(i, clock_now() + (nsec_t)i->f->timeout_s * NSEC_PER_SEC);
@@ -314,8 +328,7 @@ static void on_failed(struct instance *i, const struct proto_failed *m)
 
     forget(i);
     if (i->role == INSTANCE_RESTORES) {
-        in->stats.restore_failures++;
-        snapshot_failed(&i->f->pool->snapshot, m->text);
+        snapshot_failed(i->snapshot, CAUSE_REFUSED, m->text);
     } else if (strncmp(m->text, "exec ", 5) == 0) {
         fail_entrypoint(i, m);
     } else {
@@ -325,6 +338,15 @@ static void on_failed(struct instance *i, const struct proto_failed *m)
     invoker_start_enough(in, i->f);
 }
 
+static void on_restore_exited(struct instance *i, const struct proto_exited *m)
+{
+    char why[80];
+
+    snprintf(why, sizeof(why), "the restored runtime ended by %s %d",
+             m->cause == PROTO_EXIT_STATUS ? "status" : "signal", (int)m->value);
+    give_up_restore(i, CAUSE_EXITED, why);
+}
+
 static void on_exited(struct instance *i, const struct proto_exited *m)
 {
     auto_buf struct buf payload = {.data = NULL};
@@ -332,11 +354,13 @@ static void on_exited(struct instance *i, const struct proto_exited *m)
                         .error_type = "Runtime.ExitError",
                         .status = "error",
                         .memory_peak = m->oom_kills ? UINT64_MAX >> 1 : m->memory_peak};
-    bool getting_ready = i->state == INSTANCE_INIT || i->state == INSTANCE_RESTORING;
-    bool had_work = i->current || (getting_ready && adopt_waiting(i));
+    bool restoring = i->starting && i->role == INSTANCE_RESTORES && !i->init_reported;
+    bool had_work = i->current || (i->state == INSTANCE_INIT && adopt_waiting(i));
     struct err e;
 
-    if (had_work && report_exit(m, i->current->request_id, &payload, &e) == 0)
+    if (restoring)
+        on_restore_exited(i, m);
+    else if (had_work && report_exit(m, i->current->request_id, &payload, &e) == 0)
         complete(i, &o);
     else if (i->starting && !i->init_reported) /* we gave it up: another start would end in the same way */
         invoker_fail_waiting(i->f->pool, invoker_of(i), INVOKE_UNAVAILABLE, "the sandbox could not be used");
@@ -369,6 +393,11 @@ void invoker_retire(UNUSED struct invoker *in, struct function *f)
     }
 }
 
+static void open_pool(struct manager *m, struct function *f)
+{
+    pool_of(m, f);
+}
+
 int invoker_create(struct manager *m, struct invoker **ret, struct err *e)
 {
     struct invoker *in = calloc(1, sizeof(*in));
@@ -377,6 +406,8 @@ int invoker_create(struct manager *m, struct invoker **ret, struct err *e)
         return err_set(e, ENOMEM, "invoker: no memory");
     in->m = m;
     *ret = in;
+    m->snapshots->open = open_pool;
+    snapshots_find(m);
     return 0;
 }
 
@@ -387,6 +418,8 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     *ret = in->stats;
     ret->instances = in->instances;
     ret->waiting = in->waiting;
+    for (unsigned c = 0; c < CAUSE_COUNT; c++)
+        ret->restore_failures += in->m->snapshots->failures[c];
     list_for_each(&in->m->instances, i, const struct instance, all) {
         ret->idle += i->state == INSTANCE_IDLE;
         ret->busy += i->state == INSTANCE_BUSY;
@@ -395,7 +428,7 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
     }
 }
 
-cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f)
+cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f, bool inspect)
 {
     const char *off = snapshot_off(m, f);
     cJSON *o = cJSON_CreateObject();
@@ -403,10 +436,18 @@ cJSON *invoker_describe_snapshot(const struct manager *m, const struct function 
     cJSON_AddStringToObject(o, "function", f->name);
     if (f->pool) {
         snapshot_describe(&f->pool->snapshot, o);
+        if (inspect)
+            snapshot_inspect(&f->pool->snapshot, o);
         return o;
     }
     cJSON_AddStringToObject(o, "state", off ? "off" : "none");
     if (off)
         cJSON_AddStringToObject(o, "reason", off);
     return o;
+}
+
+void invoker_remove_snapshot(struct function *f)
+{
+    if (f->pool)
+        snapshot_remove(&f->pool->snapshot);
 }

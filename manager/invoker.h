@@ -27,8 +27,10 @@ struct invoker_stats {
     uint64_t cold_starts, restored_starts, warm_starts, restore_failures, errors, timeouts, throttles;
 };
 
-/* {"function", "state", ...} of its snapshot; the caller's. */
-cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f);
+/* {"function", "state", ...} of its snapshot; the caller's. `inspect`: with all there is to say. */
+cJSON *invoker_describe_snapshot(const struct manager *m, const struct function *f, bool inspect);
+
+void invoker_remove_snapshot(struct function *f);
 
 void invoker_stats(const struct invoker *in, struct invoker_stats *ret);
 

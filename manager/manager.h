@@ -12,19 +12,21 @@ struct packages;
 struct store;
 struct invoker;
 struct event_queue;
+struct snapshots;
 struct warden;
 
 struct manager_config {
-    const char *data_dir;     /* --data: everything the manager keeps; its working directory */
-    const char *images_dir;   /* --images */
-    const char *runtimes_dir; /* --runtimes */
-    const char *listen_name;  /* --listen-name: what clients call us, "127.0.0.1:4566" */
-    const char *region;       /* --region, default us-east-1 */
-    const char *account;      /* --account, default 000000000000 */
-    unsigned idle_seconds;    /* --idle-seconds: an instance without work ends after so long; default 300 */
-    const char *snapshots;    /* --snapshots: "on", or anything else */
-    unsigned max_armed;       /* --max-armed */
-    unsigned max_instances;   /* --max-instances, default 1000 (AWS's concurrency quota) */
+    const char *data_dir;      /* --data: everything the manager keeps; its working directory */
+    const char *images_dir;    /* --images */
+    const char *runtimes_dir;  /* --runtimes */
+    const char *listen_name;   /* --listen-name: what clients call us, "127.0.0.1:4566" */
+    const char *region;        /* --region, default us-east-1 */
+    const char *account;       /* --account, default 000000000000 */
+    unsigned idle_seconds;     /* --idle-seconds: an instance without work ends after so long; default 300 */
+    const char *snapshots;     /* --snapshots: "on", or anything else */
+    unsigned snapshot_disk_mb; /* --snapshot-disk-mb */
+    unsigned max_armed;        /* --max-armed */
+    unsigned max_instances;    /* --max-instances, default 1000 (AWS's concurrency quota) */
     unsigned
         retry_seconds; /* --retry-seconds: a failed event waits so long, then twice as long; default 60 as in AWS */
 };
@@ -36,6 +38,7 @@ struct manager {
     struct functions *functions;
     struct packages *packages;
     struct store *store;
+    struct snapshots *snapshots;
     struct invoker *invoker;
     struct event_queue *events;
     struct warden *warden;

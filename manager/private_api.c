@@ -1,8 +1,9 @@
 /*
  * fnrun's own paths, for its command and its tests:
  *   GET /_fnrun/ping                               a constant: what an HTTP round trip costs
- *   GET /_fnrun/status                             counts
+ *   GET /_fnrun/status                             counts; restore_cause.def has the causes of failed restores
  *   GET /_fnrun/snapshots                          each function's snapshot: state, reason, size, armed sandboxes
+ *   GET, DELETE /_fnrun/snapshots/NAME             all about one; a later start makes another
  *   GET, PUT, DELETE /_fnrun/warm-up/NAME          the event that a function is called with before its snapshot is taken
  *   GET /_fnrun/logs/NAME?offset=N[&wait=S]        a function's log from offset N (negative: the last -N bytes); with
  *                                                  `wait`, up to S seconds until there is something
@@ -20,6 +21,7 @@
 #include "manager.h"
 #include "package.h"
 #include "private_api.h"
+#include "snapshot.h"
 
 #define LOG_PIECE_MAX ((size_t)1048576)
 #define LOG_POLL (100 * NSEC_PER_MSEC)
@@ -66,22 +68,40 @@ static void answer_ping(struct http_request *r)
     http_answer_str(r, 200, "application/json", "{\"ping\":\"pong\"}");
 }
 
+static cJSON *describe_failures(const struct manager *m)
+{
+    cJSON *o = cJSON_CreateObject();
+
+    for (unsigned i = 0; i < CAUSE_COUNT; i++)
+        cJSON_AddNumberToObject(o, restore_cause_names[i], (double)m->snapshots->failures[i]);
+    return o;
+}
+
 static void answer_status(struct http_request *r)
 {
     const struct manager *m = r->server_ctx;
+    cJSON *o = cJSON_CreateObject();
     struct invoker_stats s = {0};
-    char text[500];
 
     invoker_stats(m->invoker, &s);
-    snprintf(text, sizeof(text),
-             "{\"functions\":%u,\"instances\":%u,\"idle\":%u,\"busy\":%u,\"starting\":%u,\"waiting\":%u,"
-             "\"cold_starts\":%llu,\"restored_starts\":%llu,\"restore_failures\":%llu,\"warm_starts\":%llu,\"errors\":%"
-             "llu,\"timeouts\":%llu,\"throttles\":%llu}",
-             functions_count(m->functions), s.instances, s.idle, s.busy, s.starting, s.waiting,
-             (unsigned long long)s.cold_starts, (unsigned long long)s.restored_starts,
-             (unsigned long long)s.restore_failures, (unsigned long long)s.warm_starts, (unsigned long long)s.errors,
-             (unsigned long long)s.timeouts, (unsigned long long)s.throttles);
-    http_answer_str(r, 200, "application/json", text);
+    cJSON_AddNumberToObject(o, "functions", functions_count(m->functions));
+#define COUNT(name) cJSON_AddNumberToObject(o, #name, (double)s.name);
+    COUNT(instances)
+    COUNT(idle)
+    COUNT(busy)
+    COUNT(starting)
+    COUNT(armed)
+    COUNT(waiting)
+    COUNT(cold_starts)
+    COUNT(restored_starts)
+    COUNT(restore_failures)
+    COUNT(warm_starts)
+    COUNT(errors)
+    COUNT(timeouts)
+    COUNT(throttles)
+#undef COUNT
+    cJSON_AddItemToObject(o, "restore_failures_by_cause", describe_failures(m));
+    private_answer_json(r, o);
 }
 
 static void answer_code(struct http_request *r)
@@ -211,6 +231,8 @@ static const struct private_path paths[] = {
     {"GET", "/_fnrun/ping", answer_ping, 0},
     {"GET", "/_fnrun/status", answer_status, 0},
     {"GET", "/_fnrun/snapshots", private_list_snapshots, 0},
+    {"GET", "/_fnrun/snapshots/", private_get_snapshot, 0},
+    {"DELETE", "/_fnrun/snapshots/", private_delete_snapshot, 0},
     {"GET", "/_fnrun/warm-up/", private_get_warm_up, 0},
     {"PUT", "/_fnrun/warm-up/", private_put_warm_up, WARM_UP_MAX},
     {"DELETE", "/_fnrun/warm-up/", private_delete_warm_up, 0},

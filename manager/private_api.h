@@ -18,6 +18,8 @@ struct function *private_find_function(struct http_request *r);
 
 /* --- private_snapshot.c --- */
 void private_list_snapshots(struct http_request *r);
+void private_get_snapshot(struct http_request *r);
+void private_delete_snapshot(struct http_request *r);
 void private_get_warm_up(struct http_request *r);
 void private_put_warm_up(struct http_request *r);
 void private_delete_warm_up(struct http_request *r);

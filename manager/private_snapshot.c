@@ -14,10 +14,33 @@ void private_list_snapshots(struct http_request *r)
     struct function *f;
 
     while ((f = functions_next(m->functions, name))) {
-        cJSON_AddItemToArray(all, invoker_describe_snapshot(m, f));
+        cJSON_AddItemToArray(all, invoker_describe_snapshot(m, f, false));
         name = f->name;
     }
     private_answer_json(r, all);
+}
+
+void private_get_snapshot(struct http_request *r)
+{
+    const struct function *f = private_find_function(r);
+    cJSON *o;
+
+    if (!f)
+        return;
+    o = invoker_describe_snapshot(r->server_ctx, f, true);
+    if (f->warm_up)
+        cJSON_AddItemToObject(o, "warm_up", cJSON_CreateRaw(f->warm_up));
+    private_answer_json(r, o);
+}
+
+void private_delete_snapshot(struct http_request *r)
+{
+    struct function *f = private_find_function(r);
+
+    if (!f)
+        return;
+    invoker_remove_snapshot(f);
+    http_answer(r, 204, "", 0);
 }
 
 /* --- the warm-up event --------------------------------------------------------------------------------------------- */

@@ -1,21 +1,35 @@
 #include "snapshot.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "../sandbox/base/log.h"
 #include "identity.h"
 #include "snapshot_part.h"
-#include "snapshot_stamp.h"
+#include "snapshot_record.h"
 #include "warden.h"
 
-/* A snapshot that fails so often is not made again. */
-#define FAILURES_MAX 3
+/* A snapshot that is thrown away so often is not made again. */
+#define THROWN_AWAY_MAX 3
+
+const char *const restore_cause_names[CAUSE_COUNT] = {
+#define CAUSE(id, name, text) name,
+#include "restore_cause.def"
+#undef CAUSE
+};
+
+int snapshots_create(struct snapshots **ret, struct err *e)
+{
+    struct snapshots *all = calloc(1, sizeof(*all));
+
+    if (!all)
+        return err_set(e, ENOMEM, "snapshots: no memory");
+    list_init(&all->all);
+    *ret = all;
+    return 0;
+}
 
 const char *snapshot_off(const struct manager *m, const struct function *f)
 {
@@ -24,26 +38,43 @@ const char *snapshot_off(const struct manager *m, const struct function *f)
     return f->no_snapshot ? "the function's SnapStart is off: ApplyOn is None" : NULL;
 }
 
+static void set_reason(struct snapshot *s, const char *why)
+{
+    snprintf(s->reason, sizeof(s->reason), "%.*s", (int)sizeof(s->reason) - 1, why);
+}
+
 void snapshot_give_up(struct snapshot *s, const char *why)
 {
     s->state = SNAPSHOT_UNUSABLE;
-    snprintf(s->reason, sizeof(s->reason), "%.*s", (int)sizeof(s->reason) - 1, why);
+    set_reason(s, why);
     log_warn("no snapshot of %s: %s", s->f->name, why);
 }
 
-static void drop(struct snapshot *s)
+void snapshot_throw_away(struct snapshot *s, const char *why)
 {
-    warden_drop_snapshot(s->m->warden, s->id);
-    snapshot_stamp_drop(s->id);
-}
-
-void snapshot_failed(struct snapshot *s, const char *why)
-{
-    log_warn("restore of %s: %s", s->f->name, why);
-    drop(s);
+    worker_cancel(&s->worker);
+    if (s->maker)
+        instance_kill(take_ptr(&s->maker));
+    if (s->state == SNAPSHOT_MAKING || s->files) {
+        warden_drop_snapshot(s->m->warden, s->id);
+        snapshot_record_remove(s->id);
+    }
+    free(take_ptr(&s->files));
     snapshot_disarm(s);
     s->state = SNAPSHOT_NONE;
-    if (++s->failures >= FAILURES_MAX)
+    set_reason(s, why);
+}
+
+void snapshot_failed(struct snapshot *s, enum restore_cause cause, const char *why)
+{
+    log_warn("restore of %s: %s: %s", s->f->name, restore_cause_names[cause], why);
+    s->failures[cause]++;
+    s->m->snapshots->failures[cause]++;
+    /* What fails now may have been armed for one that is gone already. */
+    if (cause == CAUSE_HOOK || (s->state != SNAPSHOT_READY && s->state != SNAPSHOT_CHECKING))
+        return;
+    snapshot_throw_away(s, why);
+    if (++s->thrown_away >= THROWN_AWAY_MAX)
         snapshot_give_up(s, why);
 }
 
@@ -62,60 +93,31 @@ void snapshot_open(struct snapshot *s)
     const char *off = snapshot_off(s->m, s->f);
     struct err e;
 
+    list_init(&s->node);
+    list_append(&s->m->snapshots->all, &s->node);
     snapshot_init_armed(s);
     if (off) {
         s->state = SNAPSHOT_OFF;
-        snprintf(s->reason, sizeof(s->reason), "%s", off);
-        return;
-    }
-    if (identity_of(s->m, s->f, s->id, &e) < 0)
+        set_reason(s, off);
+    } else if (identity_of(s->m, s->f, s->id, &e) < 0) {
         log_warn("snapshot of %s: %s", s->f->name, e.msg);
-    else if (snapshot_stamp_check(s->id, &e) == 0)
-        s->state = SNAPSHOT_READY;
+    } else {
+        snapshot_find(s);
+    }
 }
 
 void snapshot_close(struct snapshot *s)
 {
-    loop_timer_clear(s->m->loop, &s->refill);
-    loop_timer_clear(s->m->loop, &s->expiry);
-    if (s->state == SNAPSHOT_READY || s->state == SNAPSHOT_MAKING)
-        drop(s);
+    snapshot_throw_away(s, "the function was changed");
     s->state = SNAPSHOT_UNUSABLE;
-    snprintf(s->reason, sizeof(s->reason), "the function was changed");
-    snapshot_disarm(s);
-    if (s->maker)
-        instance_kill(s->maker);
+    list_remove(&s->node);
 }
 
-static double size_of(const struct snapshot *s)
+void snapshot_remove(struct snapshot *s)
 {
-    char path[400];
-    struct dirent *entry;
-    double bytes = 0;
-    struct stat st;
-    DIR *d;
-
-    snprintf(path, sizeof(path), SNAPSHOTS_DIR "/%s", s->id);
-    d = opendir(path);
-    while (d && (entry = readdir(d)))
-        if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-            bytes += (double)st.st_size;
-    if (d)
-        closedir(d);
-    return bytes;
-}
-
-void snapshot_describe(const struct snapshot *s, cJSON *out)
-{
-    static const char *const names[] = {"none", "making", "ready", "unusable", "off"};
-
-    cJSON_AddStringToObject(out, "state", names[s->state]);
-    cJSON_AddNumberToObject(out, "armed", s->armed_count);
-    cJSON_AddNumberToObject(out, "failures", s->failures);
-    if (s->state == SNAPSHOT_READY) {
-        cJSON_AddStringToObject(out, "id", s->id);
-        cJSON_AddNumberToObject(out, "bytes", size_of(s));
-    } else if (s->reason[0]) {
-        cJSON_AddStringToObject(out, "reason", s->reason);
-    }
+    if (s->state == SNAPSHOT_OFF)
+        return;
+    snapshot_throw_away(s, "it was removed: the next cold start makes another");
+    s->thrown_away = 0;
+    s->on_change(s);
 }

@@ -1,9 +1,11 @@
 /* The armed sandboxes of a snapshot: how many wait, and when the next one is made. */
 #include <errno.h>
+#include <string.h>
 
 #include "../sandbox/base/log.h"
+#include "identity.h"
 #include "snapshot_part.h"
-#include "snapshot_stamp.h"
+#include "snapshot_record.h"
 
 /* Long enough for the restore that has just taken one to be over. */
 #define REFILL_DELAY (5 * NSEC_PER_MSEC)
@@ -12,21 +14,12 @@
 
 static const struct instance_events armed_events;
 
-/* criu opens most files only when it restores. */
-static bool is_intact(struct snapshot *s)
-{
-    struct err e;
-
-    if (snapshot_stamp_check(s->id, &e) == 0)
-        return true;
-    snapshot_failed(s, e.msg);
-    return false;
-}
-
 void snapshot_disarm(struct snapshot *s)
 {
     struct instance *i;
 
+    loop_timer_clear(s->m->loop, &s->refill);
+    loop_timer_clear(s->m->loop, &s->expiry);
     list_for_each(&s->armed, i, struct instance, link)
         instance_kill(i);
 }
@@ -48,14 +41,24 @@ static void make_room(struct manager *m)
         instance_kill(oldest);
 }
 
+/* An image may have been built anew, or fnrun been updated, while the manager runs. */
+static bool is_current(struct snapshot *s)
+{
+    char id[PROTO_SNAPSHOT_ID];
+    struct err e;
+
+    if (identity_of(s->m, s->f, id, &e) == 0 && strcmp(id, s->id) == 0)
+        return true;
+    snapshot_throw_away(s, "what it was bound to has changed: the next cold start makes another");
+    return false;
+}
+
 void snapshot_arm(struct snapshot *s)
 {
     struct instance *i;
     struct err e;
 
-    if (s->state != SNAPSHOT_READY || clock_now() < s->not_before)
-        return;
-    if (!is_intact(s))
+    if (clock_now() < s->not_before || !snapshot_is_intact(s) || !is_current(s))
         return;
     make_room(s->m);
     if (instance_create(s->m, s->f, s, INSTANCE_RESTORES, &armed_events, &i, &e) < 0) {
@@ -64,6 +67,8 @@ void snapshot_arm(struct snapshot *s)
     }
     list_append(&s->armed, &i->link);
     s->armed_count++;
+    s->used_at = clock_wall();
+    snapshot_record_touch(s->id);
     loop_timer_set(s->m->loop, &s->expiry, clock_now() + (nsec_t)s->m->config.idle_seconds * NSEC_PER_SEC);
 }
 
@@ -97,11 +102,12 @@ struct instance *snapshot_take(struct snapshot *s)
 {
     struct instance *i;
 
-    if (s->state != SNAPSHOT_READY || s->armed_count == 0 || !is_intact(s))
+    if (s->armed_count == 0 || !snapshot_is_intact(s))
         return NULL;
     list_for_each(&s->armed, i, struct instance, link)
         if (i->state == INSTANCE_ARMED) {
             forget_armed(i);
+            s->restores++;
             return i;
         }
     return NULL;
@@ -109,7 +115,11 @@ struct instance *snapshot_take(struct snapshot *s)
 
 bool snapshot_will_have(struct snapshot *s)
 {
-    if (s->state == SNAPSHOT_READY && s->armed_count == 0)
+    if (s->state == SNAPSHOT_FOUND)
+        snapshot_check(s);
+    if (s->state == SNAPSHOT_CHECKING)
+        return true;
+    if (s->armed_count == 0)
         snapshot_arm(s);
     return s->armed_count > 0;
 }
@@ -128,7 +138,7 @@ static void on_armed_failed(struct instance *i, const struct proto_failed *m)
     if (m->code == EAGAIN)
         s->not_before = clock_now() + WARDEN_BUSY;
     else if (s->state == SNAPSHOT_READY && i->state != INSTANCE_DYING) /* not by our own hand */
-        snapshot_failed(s, m->text);
+        snapshot_failed(s, CAUSE_REFUSED, m->text);
     s->on_change(s);
 }
 

@@ -1,4 +1,5 @@
 /* The instance that makes a snapshot: its init, what the runtime does before, the dump. It serves nobody. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,10 +8,10 @@
 #include "invoker_pool.h"
 #include "report.h"
 #include "snapshot_part.h"
-#include "snapshot_stamp.h"
 #include "warden.h"
 
 #define MAKE_LIMIT (60 * NSEC_PER_SEC)
+#define WARDEN_BUSY (200 * NSEC_PER_MSEC)
 
 /* --- its end ------------------------------------------------------------------------------------------------------- */
 
@@ -97,10 +98,12 @@ static void on_maker_response(struct instance *i, UNUSED struct buf *payload, co
         instance_on_ready(i);
 }
 
-static void on_maker_prepared(struct instance *i)
+static void dump(struct instance *i)
 {
     struct err e;
 
+    i->snapshot->dump_again = false;
+    instance_set_deadline(i, clock_now() + MAKE_LIMIT);
     if (instance_dump(i, i->snapshot->id, &e) < 0)
         fail_and_kill(i, e.msg);
 }
@@ -108,15 +111,20 @@ static void on_maker_prepared(struct instance *i)
 static void on_maker_dumped(struct instance *i, const struct proto_failed *m)
 {
     struct snapshot *s = i->snapshot;
-    struct err e;
 
-    if (m->code || snapshot_stamp_keep(s->id, &e) < 0) {
-        fail_and_kill(i, m->code ? m->text : e.msg);
+    /* The warden is still getting criu ready: right after its own start. */
+    if (m->code == EAGAIN && s->maker == i && clock_now() < i->created_at + MAKE_LIMIT) {
+        s->dump_again = true;
+        instance_set_deadline(i, clock_now() + WARDEN_BUSY);
         return;
     }
-    if (s->state == SNAPSHOT_MAKING) {
-        s->state = SNAPSHOT_READY;
-        snapshot_arm(s);
+    if (m->code) {
+        fail_and_kill(i, m->text);
+        return;
+    }
+    if (s->maker == i) {
+        s->maker = NULL;
+        snapshot_sum(s);
     }
     instance_kill(i);
 }
@@ -131,7 +139,9 @@ static void on_maker_init_error(struct instance *i, UNUSED struct buf *payload, 
 
 static void on_maker_deadline(struct instance *i)
 {
-    if (i->current) {
+    if (i->snapshot->dump_again) {
+        dump(i);
+    } else if (i->current) {
         end_warm_up(i, "timeout", NULL);
         fail_and_kill(i, "it took too long");
     } else {
@@ -160,7 +170,7 @@ static void on_maker_exited(struct instance *i, UNUSED const struct proto_exited
 
 static const struct instance_events maker_events = {
     .on_ready = on_maker_ready,
-    .on_prepared = on_maker_prepared,
+    .on_prepared = dump,
     .on_dumped = on_maker_dumped,
     .on_response = on_maker_response,
     .on_init_error = on_maker_init_error,
@@ -179,5 +189,6 @@ void snapshot_start_maker(struct snapshot *s)
         return;
     }
     s->state = SNAPSHOT_MAKING;
+    s->dump_again = false;
     instance_set_deadline(s->maker, clock_now() + MAKE_LIMIT);
 }
