@@ -84,6 +84,7 @@ struct invocation *invocation_create(struct function *f, const struct invoke_req
     inv->start = r->start;
     inv->wants_log = r->wants_log;
     snprintf(inv->request_id, sizeof(inv->request_id), "%s", r->request_id);
+    snprintf(inv->qualifier, sizeof(inv->qualifier), "%s", r->qualifier ? r->qualifier : "");
     if (r->trace_id)
         snprintf(inv->trace_id, sizeof(inv->trace_id), "%s", r->trace_id);
     else

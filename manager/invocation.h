@@ -44,6 +44,7 @@ enum start_wish {
 
 struct invoke_request {
     const char *request_id; /* 36 characters; invoke_make_request_id */
+    const char *qualifier;  /* as the caller named the function; NULL: without one */
     const void *payload;    /* copied; an empty one means {} */
     size_t payload_bytes;
     const char *client_context; /* JSON text; NULL: none */
@@ -59,6 +60,7 @@ struct invocation {
     struct function *f;
     char request_id[37];
     char trace_id[100];
+    char qualifier[FUNCTION_QUALIFIER_MAX + 1]; /* "": none */
     char *client_context;
     struct buf payload; /* the event; from `returned` on the result */
     enum start_wish start;

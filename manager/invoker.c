@@ -140,7 +140,7 @@ static void give(struct instance *i, struct invocation *inv)
 {
     uint32_t limit_ms = inv->f->timeout_s * 1000;
     nsec_t limit = (nsec_t)limit_ms * NSEC_PER_MSEC;
-    char arn[200];
+    char arn[300];
     struct runtime_call call = {
         .request_id = inv->request_id,
         .client_context = inv->client_context,
@@ -151,8 +151,8 @@ static void give(struct instance *i, struct invocation *inv)
     };
 
     invoker_unqueue(invoker_of(i), inv);
-    snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s", i->m->config.region, i->m->config.account,
-             inv->f->name);
+    snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s%s%s", i->m->config.region, i->m->config.account,
+             inv->f->name, inv->qualifier[0] ? ":" : "", inv->qualifier);
     inv->cold = i->fresh;
     if (inv->cold && i->role == INSTANCE_RESTORES)
         invoker_of(i)->stats.restored_starts++;

@@ -166,6 +166,7 @@ static enum start_wish start_wish(const char *text)
 static int start(struct lambda_call *c, struct function *f, const char *type, const char *context)
 {
     struct invoke_request request = {.request_id = c->request_id,
+                                     .qualifier = c->qualifier,
                                      .payload = buf_str(&c->request->body),
                                      .payload_bytes = c->request->body.used,
                                      .client_context = context,
