@@ -41,7 +41,7 @@ struct lambda_call {
     struct http_request *request;
     struct manager *manager;
     const struct lambda_route *route; /* NULL: unknown operation */
-    char *argument;                   /* the {F} of the path, decoded; NULL if that failed */
+    char *argument;                   /* the {F} of the path, decoded; NULL: no memory */
     char function_name[FUNCTION_NAME_MAX + 1];
     char qualifier[FUNCTION_QUALIFIER_MAX + 1]; /* "" where the request names none */
     struct upload *upload;

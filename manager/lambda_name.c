@@ -114,8 +114,7 @@ int lambda_parse_name(struct lambda_call *c, const char *text, bool namespaced)
 {
     const char *qualifier = namespaced ? http_query(c->request, "Qualifier") : NULL;
 
-    /* What does not decode (a NUL, a lone %) has no name that could be shown. */
-    if (parse_name(c, text ? text : "%", namespaced) < 0)
+    if (parse_name(c, text ? text : "", namespaced) < 0)
         return -1;
     return qualifier ? parse_qualifier(c, qualifier) : 0;
 }

@@ -100,8 +100,7 @@ TEST(names_that_are_none)
             printf("# %s -> %s\n", texts[i], c.function_name);
 }
 
-/* What http_unescape couldn't decode. */
-TEST(name_that_did_not_decode_is_refused)
+TEST(no_name_at_all_is_refused)
 {
     auto_call c = {0};
 
