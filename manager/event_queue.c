@@ -127,13 +127,25 @@ static bool is_running(const struct event_queue *q, int64_t id)
     return false;
 }
 
+/* "NAME" or "NAME:QUALIFIER", as the event was sent to it. The qualifier is in `target`, NULL where there is none. */
+static struct function *find_target(struct event_queue *q, const char *target, const char **ret_qualifier)
+{
+    size_t size = strcspn(target, ":");
+    char name[FUNCTION_NAME_MAX + 1];
+
+    snprintf(name, sizeof(name), "%.*s", (int)size, target);
+    *ret_qualifier = target[size] ? target + size + 1 : NULL;
+    return functions_find(q->m->functions, name);
+}
+
 static void run_event(struct event_queue *q, sqlite3_stmt *row)
 {
-    const char *name = (const char *)sqlite3_column_text(row, 1);
-    struct function *f = functions_find(q->m->functions, name);
+    const char *qualifier;
+    struct function *f = find_target(q, (const char *)sqlite3_column_text(row, 1), &qualifier);
     struct running *r = calloc(1, sizeof(*r));
     struct invoke_request request = {
         .request_id = (const char *)sqlite3_column_text(row, 2),
+        .qualifier = qualifier,
         .client_context = (const char *)sqlite3_column_text(row, 3),
         .trace_id = (const char *)sqlite3_column_text(row, 4),
         .payload = sqlite3_column_blob(row, 5),
@@ -197,11 +209,16 @@ static void on_due(struct loop_timer *t)
 
 int event_queue_add(struct event_queue *q, const char *function_name, const struct invoke_request *r, struct err *e)
 {
-    int rc = db_run(&q->m->db, e,
-                    "INSERT INTO events (function, request_id, client_context, trace_id, payload, due_ms) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    "ttttbi", function_name, r->request_id, r->client_context, r->trace_id, r->payload,
-                    r->payload_bytes, wall_ms());
+    char target[FUNCTION_NAME_MAX + FUNCTION_QUALIFIER_MAX + 2];
+    int rc;
+
+    snprintf(target, sizeof(target), "%s%s%s", function_name, r->qualifier && r->qualifier[0] ? ":" : "",
+             r->qualifier ? r->qualifier : "");
+    rc = db_run(&q->m->db, e,
+                "INSERT INTO events (function, request_id, client_context, trace_id, payload, due_ms) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                "ttttbi", target, r->request_id, r->client_context, r->trace_id, r->payload, r->payload_bytes,
+                wall_ms());
 
     if (rc < 0)
         return err_wrap(e, "event queue");

@@ -17,6 +17,7 @@
 #include "runtime.h"
 
 #define FUNCTION_NAME_MAX 64
+#define FUNCTION_QUALIFIER_MAX 128
 #define FUNCTION_UIDS 65534U      /* a block of 65,536 less the manager's and PID 1's */
 #define FUNCTION_MB_PER_CPU 1769U /* memory that brings one processor, as in AWS */
 

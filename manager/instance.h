@@ -48,7 +48,7 @@ struct instance {
     struct snapshot *snapshot; /* what it is restored from, or makes; with another role NULL */
     uint64_t sandbox;
     enum instance_state state;
-    struct invocation *current; /* the invoker's: what it is BUSY with */
+    struct invocation *current; /* the invoker's: what it is BUSY with, or RETURNING from */
     bool retired;               /* ends as soon as it is free */
     bool init_reported;         /* an init error was delivered already */
     bool init_extended;         /* its init may use the function's own time now; the invoker's */

@@ -45,10 +45,18 @@ static void invocation_free(struct invocation *inv)
     free(inv);
 }
 
+void invocation_answer(struct invocation *inv, struct invoke_result *result)
+{
+    invoke_done done = take_ptr(&inv->done);
+
+    result->request_id = inv->request_id;
+    if (done)
+        done(inv->ctx, result);
+}
+
 void invocation_finish(struct invocation *inv, struct invoke_result *result)
 {
-    result->request_id = inv->request_id;
-    inv->done(inv->ctx, result);
+    invocation_answer(inv, result);
     invocation_free(inv);
 }
 
@@ -74,7 +82,9 @@ struct invocation *invocation_create(struct function *f, const struct invoke_req
     inv->done = done;
     inv->ctx = ctx;
     inv->start = r->start;
+    inv->wants_log = r->wants_log;
     snprintf(inv->request_id, sizeof(inv->request_id), "%s", r->request_id);
+    snprintf(inv->qualifier, sizeof(inv->qualifier), "%s", r->qualifier ? r->qualifier : "");
     if (r->trace_id)
         snprintf(inv->trace_id, sizeof(inv->trace_id), "%s", r->trace_id);
     else

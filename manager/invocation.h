@@ -44,31 +44,40 @@ enum start_wish {
 
 struct invoke_request {
     const char *request_id; /* 36 characters; invoke_make_request_id */
+    const char *qualifier;  /* as the caller named the function; NULL: without one */
     const void *payload;    /* copied; an empty one means {} */
     size_t payload_bytes;
     const char *client_context; /* JSON text; NULL: none */
     const char *trace_id;       /* X-Amzn-Trace-Id; NULL: one is made */
     enum start_wish start;
+    bool wants_log; /* `done` waits for the end of the log, INVOKE_LOG_WAIT at most */
 };
+
+#define INVOKE_LOG_WAIT NSEC_PER_SEC
 
 struct invocation {
     struct list_node link; /* in pool.waiting, until an instance takes it */
     struct function *f;
     char request_id[37];
     char trace_id[100];
+    char qualifier[FUNCTION_QUALIFIER_MAX + 1]; /* "": none */
     char *client_context;
-    struct buf payload;
+    struct buf payload; /* the event; from `returned` on the result */
     enum start_wish start;
-    bool cold;
+    bool wants_log, cold;
+    bool returned, failed; /* a runtime that isn't ours has answered, well or not, and may go on for a while */
     nsec_t started_at;
-    invoke_done done;
+    invoke_done done; /* NULL: it was told */
     void *ctx;
 };
 
 /* NULL where there is no memory. The payload and the client context are copied. */
 struct invocation *invocation_create(struct function *f, const struct invoke_request *r, invoke_done done, void *ctx);
 
-/* Tells `done` the result and frees the invocation. */
+/* Tells `done` the result, once. */
+void invocation_answer(struct invocation *inv, struct invoke_result *result);
+
+/* The same if that was not done before, and frees the invocation. */
 void invocation_finish(struct invocation *inv, struct invoke_result *result);
 
 /* Ends one that never reached an instance. */

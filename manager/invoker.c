@@ -49,18 +49,28 @@ struct outcome {
     uint64_t memory_peak;
 };
 
-/* Ends the invocation that `i` is busy with: the last log lines, the measurements, the answer. */
-static void complete(struct instance *i, const struct outcome *o)
+static struct invoke_result result_of(const struct instance *i, const struct invocation *inv, struct buf *payload,
+                                      bool failed)
 {
-    struct invocation *inv = take_ptr(&i->current);
-    struct invoke_result result = {
-        .outcome = o->error_type ? INVOKE_FUNCTION_ERROR : INVOKE_OK,
-        .payload = o->payload,
+    size_t tail = MIN(i->log_tail.used, (size_t)LOG_TAIL_BYTES);
+
+    return (struct invoke_result){
+        .outcome = failed ? INVOKE_FUNCTION_ERROR : INVOKE_OK,
+        .payload = payload,
+        .log_tail = buf_str(&i->log_tail) + (i->log_tail.used - tail),
+        .log_tail_bytes = tail,
         .cold = inv->cold,
         .restored = inv->cold && i->role == INSTANCE_RESTORES,
         .create_ns = i->create_ns,
         .init_ns = i->init_ns,
     };
+}
+
+/* Ends the invocation that `i` is busy with: the last log lines, the measurements, the answer if there was none yet. */
+static void complete(struct instance *i, const struct outcome *o)
+{
+    struct invocation *inv = take_ptr(&i->current);
+    struct invoke_result result;
     struct report report = {
         .request_id = inv->request_id,
         .duration = inv->started_at ? clock_now() - inv->started_at : 0,
@@ -77,10 +87,51 @@ static void complete(struct instance *i, const struct outcome *o)
     instance_drain_log(i);
     report_end(i, &report);
     instance_flush_log(i);
-    result.log_tail_bytes = MIN(i->log_tail.used, (size_t)LOG_TAIL_BYTES);
-    result.log_tail = buf_str(&i->log_tail) + (i->log_tail.used - result.log_tail_bytes);
+    result =
+        inv->returned ? result_of(i, inv, &inv->payload, inv->failed) : result_of(i, inv, o->payload, o->error_type);
     invocation_finish(inv, &result);
     buf_clear(&i->log_tail);
+}
+
+/* --- one that has its result, of a runtime that has not asked for the next yet ------------------------------------------ */
+
+static nsec_t time_limit(const struct invocation *inv)
+{
+    return inv->started_at + (nsec_t)inv->f->timeout_s * NSEC_PER_SEC;
+}
+
+static void answer_now(struct instance *i)
+{
+    struct invoke_result result;
+
+    instance_drain_log(i);
+    instance_flush_log(i);
+    result = result_of(i, i->current, &i->current->payload, i->current->failed);
+    invocation_answer(i->current, &result);
+    instance_set_deadline(i, time_limit(i->current));
+}
+
+/* The caller has its answer at once, unless it wants the log too: what the runtime still writes is of this invocation. */
+static void take_result(struct instance *i, struct buf *payload, bool failed)
+{
+    struct invocation *inv = i->current;
+
+    inv->returned = true;
+    inv->failed = failed;
+    buf_free(&inv->payload);
+    inv->payload = *payload;
+    *payload = (struct buf){.data = NULL};
+    if (inv->wants_log)
+        instance_set_deadline(i, MIN(clock_now() + INVOKE_LOG_WAIT, time_limit(inv)));
+    else
+        answer_now(i);
+}
+
+static void end_returned(struct instance *i, uint64_t memory_peak)
+{
+    struct outcome o = {.error_type = i->current->failed ? "" : NULL, .memory_peak = memory_peak};
+
+    complete(i, &o);
 }
 
 /* --- the start of an invocation --------------------------------------------------------------------------------------- */
@@ -89,7 +140,7 @@ void invoker_call(struct instance *i, struct invocation *inv)
 {
     uint32_t limit_ms = inv->f->timeout_s * 1000;
     nsec_t limit = (nsec_t)limit_ms * NSEC_PER_MSEC;
-    char arn[200];
+    char arn[300];
     struct runtime_call call = {
         .request_id = inv->request_id,
         .client_context = inv->client_context,
@@ -99,8 +150,8 @@ void invoker_call(struct instance *i, struct invocation *inv)
         .payload = &inv->payload,
     };
 
-    snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s", i->m->config.region, i->m->config.account,
-             inv->f->name);
+    snprintf(arn, sizeof(arn), "arn:aws:lambda:%s:%s:function:%s%s%s", i->m->config.region, i->m->config.account,
+             inv->f->name, inv->qualifier[0] ? ":" : "", inv->qualifier);
     i->current = inv;
     inv->started_at = clock_now();
     instance_set_deadline(i, inv->started_at + limit);
@@ -182,9 +233,12 @@ static void end_starting(struct instance *i)
 
 static void on_ready(struct instance *i)
 {
-    struct invocation *inv = next_waiting(i);
+    struct invocation *inv;
     bool started = i->starting;
 
+    if (i->current)
+        end_returned(i, instance_memory_peak(i));
+    inv = next_waiting(i);
     end_starting(i);
     instance_clear_deadline(i);
     /* Most recently used first: the others grow old and end. */
@@ -204,6 +258,10 @@ static void on_response(struct instance *i, struct buf *payload, const char *err
 {
     struct outcome o = {.payload = payload, .error_type = error_type, .memory_peak = instance_memory_peak(i)};
 
+    if (i->state == INSTANCE_RETURNING) {
+        take_result(i, payload, error_type);
+        return;
+    }
     complete(i, &o);
     if (i->ending)
         instance_kill(i);
@@ -266,7 +324,9 @@ static void give_up_restore(struct instance *i, enum restore_cause cause, const 
 
 static void on_deadline(struct instance *i)
 {
-    if (i->current) {
+    if (i->current && i->current->returned && i->current->done) {
+        answer_now(i);
+    } else if (i->current) {
         on_timeout(i);
     } else if (i->state == INSTANCE_RESTORING) {
         give_up_restore(i, CAUSE_TIMEOUT, "not ready after 10 s");
@@ -358,7 +418,9 @@ static void on_exited(struct instance *i, const struct proto_exited *m)
     bool had_work = i->current || (i->state == INSTANCE_INIT && adopt_waiting(i));
     struct err e;
 
-    if (restoring)
+    if (i->current && i->current->returned)
+        end_returned(i, o.memory_peak);
+    else if (restoring)
         on_restore_exited(i, m);
     else if (had_work && report_exit(m, i->current->request_id, &payload, &e) == 0)
         complete(i, &o);

@@ -13,7 +13,6 @@
 
 #define LAMBDA_REQUEST_MAX UINT64_C(70167211) /* bytes of a request with code in it */
 #define LAMBDA_JSON_MAX UINT64_C(1048576)     /* bytes of its JSON beside the code */
-#define LAMBDA_QUALIFIER_MAX 128
 #define LAMBDA_LATEST "$LATEST"
 
 enum lambda_body {
@@ -42,9 +41,9 @@ struct lambda_call {
     struct http_request *request;
     struct manager *manager;
     const struct lambda_route *route; /* NULL: unknown operation */
-    char *argument;                   /* the {F} of the path, decoded; NULL if that failed */
+    char *argument;                   /* the {F} of the path, decoded; NULL: no memory */
     char function_name[FUNCTION_NAME_MAX + 1];
-    char qualifier[LAMBDA_QUALIFIER_MAX + 1]; /* "" where the request names none */
+    char qualifier[FUNCTION_QUALIFIER_MAX + 1]; /* "" where the request names none */
     struct upload *upload;
     cJSON *input;
     struct fault fault;

@@ -44,6 +44,7 @@ static bool match(const char *pattern, const char *path, const char **ret_argume
     return *path == '\0' || strcmp(path, "/") == 0;
 }
 
+/* What can't be decoded (a NUL, a lone %) stays as it was sent: no name has a %, and so the answer can show it. */
 static char *decode(const char *text, size_t size)
 {
     char *decoded = malloc(size + 1);
@@ -51,7 +52,7 @@ static char *decode(const char *text, size_t size)
     if (decoded && http_unescape(text, size, decoded, size + 1))
         return decoded;
     free(decoded);
-    return NULL;
+    return strndup(text, size);
 }
 
 static void find_route(struct lambda_call *c, const struct http_request *r)

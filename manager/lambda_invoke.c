@@ -74,13 +74,19 @@ static void set_common_headers(struct lambda_call *c)
     http_set_header(c->request, "x-amzn-Remapped-Content-Length", "0");
 }
 
-static void add_tail(struct lambda_call *c, const struct invoke_result *result)
+static bool wants_log(const struct lambda_call *c)
 {
     const char *wanted = http_header(c->request, "X-Amz-Log-Type");
+
+    return wanted && strcmp(wanted, "Tail") == 0;
+}
+
+static void add_tail(struct lambda_call *c, const struct invoke_result *result)
+{
     char text[BASE64_SIZE(TAIL_MAX)];
     size_t n = MIN(result->log_tail_bytes, TAIL_MAX);
 
-    if (!wanted || strcmp(wanted, "Tail") != 0)
+    if (!wants_log(c))
         return;
     base64_encode(result->log_tail + result->log_tail_bytes - n, n, text);
     http_set_header(c->request, "X-Amz-Log-Result", text);
@@ -160,9 +166,11 @@ static enum start_wish start_wish(const char *text)
 static int start(struct lambda_call *c, struct function *f, const char *type, const char *context)
 {
     struct invoke_request request = {.request_id = c->request_id,
+                                     .qualifier = c->qualifier,
                                      .payload = buf_str(&c->request->body),
                                      .payload_bytes = c->request->body.used,
                                      .client_context = context,
+                                     .wants_log = wants_log(c),
                                      .start = start_wish(http_header(c->request, "X-Fnrun-Start"))};
     char trace[100];
 

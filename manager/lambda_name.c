@@ -93,9 +93,9 @@ static int parse_qualifier(struct lambda_call *c, const char *text)
     char constraint[200];
     size_t size = strlen(text);
 
-    if (size < 1 || size > LAMBDA_QUALIFIER_MAX) {
+    if (size < 1 || size > FUNCTION_QUALIFIER_MAX) {
         snprintf(constraint, sizeof(constraint), "Member must have length %s than or equal to %d",
-                 size ? "less" : "greater", size ? LAMBDA_QUALIFIER_MAX : 1);
+                 size ? "less" : "greater", size ? FUNCTION_QUALIFIER_MAX : 1);
         return lambda_violation(c, text, "qualifier", constraint);
     }
     if (!pattern_match(PATTERN_QUALIFIER, text, NULL, 0)) {
@@ -114,8 +114,7 @@ int lambda_parse_name(struct lambda_call *c, const char *text, bool namespaced)
 {
     const char *qualifier = namespaced ? http_query(c->request, "Qualifier") : NULL;
 
-    /* What does not decode (a NUL, a lone %) has no name that could be shown. */
-    if (parse_name(c, text ? text : "%", namespaced) < 0)
+    if (parse_name(c, text ? text : "", namespaced) < 0)
         return -1;
     return qualifier ? parse_qualifier(c, qualifier) : 0;
 }

@@ -29,6 +29,8 @@ static void write_error(struct s3_request *q, const struct s3_error_kind *kind, 
     xml_begin(x, "Error", NULL);
     xml_text(x, "Code", kind->code);
     xml_text(x, "Message", q->fault.message[0] ? q->fault.message : kind->message);
+    if (q->fault.header)
+        xml_text(x, "Header", q->fault.header);
     if (q->key[0])
         xml_text(x, "Key", q->key);
     if (q->bucket[0])

@@ -165,6 +165,8 @@ static void on_headers(struct http_request *r)
     r->on_data = on_data;
     q->fault.error = find_operation(q);
     if (q->fault.error == S3_OK)
+        q->fault.error = s3_check_headers(q);
+    if (q->fault.error == S3_OK)
         q->fault.error = q->operation->check(q);
     if (q->fault.error == S3_OK)
         q->fault.error = begin_body(q);

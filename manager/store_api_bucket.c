@@ -40,6 +40,22 @@ static int take_region(void *ctx, const char *path, const char *text)
     return 0;
 }
 
+/* us-east-1 has no name among the location constraints. */
+static const char *region_of(const struct s3_request *q, const struct store_bucket *b)
+{
+    return b->region[0] ? b->region : q->manager->config.region;
+}
+
+/* Of all regions us-east-1 alone does not mind if one's own bucket is created again. */
+static bool may_create_again(struct s3_request *q, const struct store_bucket *wanted)
+{
+    struct store_bucket b;
+
+    return strcmp(region_of(q, wanted), "us-east-1") == 0 &&
+           store_bucket_find(q->store, q->bucket, &b, &q->fault.err) == S3_OK &&
+           strcmp(region_of(q, &b), "us-east-1") == 0;
+}
+
 enum s3_error s3_create_bucket(struct s3_request *q)
 {
     const struct buf *body = &q->http->body;
@@ -51,17 +67,13 @@ enum s3_error s3_create_bucket(struct s3_request *q)
     if (strspn(b.region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(b.region))
         return S3_IllegalLocationConstraintException;
     error = store_bucket_create(q->store, q->bucket, b.region, &q->fault.err);
+    if (error == S3_BucketAlreadyOwnedByYou && may_create_again(q, &b))
+        error = S3_OK;
     if (error != S3_OK)
         return error;
     http_set_headerf(q->http, "Location", "/%s", q->bucket);
     s3_answer_empty(q, 200);
     return S3_OK;
-}
-
-/* us-east-1 has no name among the location constraints. */
-static const char *region_of(const struct s3_request *q, const struct store_bucket *b)
-{
-    return b->region[0] ? b->region : q->manager->config.region;
 }
 
 enum s3_error s3_head_bucket(struct s3_request *q)

@@ -26,8 +26,9 @@ enum s3_error s3_error_of(const struct err *e);
 /* An error with what is to be said about it. */
 struct s3_fault {
     enum s3_error error;
-    char message[256]; /* "": that of the table */
-    struct err err;    /* what lies behind S3_InternalError and S3_InsufficientStorage, for the log */
+    char message[256];  /* "": that of the table */
+    const char *header; /* the one that asks for what is not implemented; NULL: none */
+    struct err err;     /* what lies behind S3_InternalError and S3_InsufficientStorage, for the log */
 };
 
 /* Sets error and message; returns the error. */

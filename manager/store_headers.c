@@ -18,6 +18,17 @@ static const char *const kept[] = {"Cache-Control",
                                    "Expires",
                                    "x-amz-website-redirect-location"};
 
+/* What a client would miss later, with the value that asks for nothing. */
+static const struct {
+    const char *name, *harmless;
+} refused[] = {
+    {"x-amz-object-lock-legal-hold", "OFF"},
+    {"x-amz-object-lock-mode", ""},
+    {"x-amz-server-side-encryption-customer-algorithm", ""}, /* nobody else may be given the data */
+    {"x-amz-storage-class", "STANDARD"},
+    {"x-amz-tagging", ""},
+};
+
 struct collector {
     struct s3_request *q;
     struct buf *ret;
@@ -82,13 +93,24 @@ static void on_header(void *ctx, const char *name, const char *value)
         }
 }
 
+enum s3_error s3_check_headers(struct s3_request *q)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(refused); i++) {
+        const char *value = http_header(q->http, refused[i].name);
+
+        if (!value || !value[0] || strcmp(value, refused[i].harmless) == 0)
+            continue;
+        q->fault.header = refused[i].name;
+        return s3_fault_set(&q->fault, S3_NotImplemented,
+                            "A header you provided implies functionality that is not implemented");
+    }
+    return S3_OK;
+}
+
 enum s3_error s3_collect_headers(struct s3_request *q, struct buf *ret)
 {
     struct collector c = {.q = q, .ret = ret};
 
-    /* A key of the client's: without it the data could not be given back, and with it we would have to encrypt. */
-    if (http_header(q->http, "x-amz-server-side-encryption-customer-algorithm"))
-        return s3_fault_set(&q->fault, S3_NotImplemented, "Encryption with keys of the client's is not implemented");
     http_each_header(q->http, on_header, &c);
     return c.error;
 }

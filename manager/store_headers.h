@@ -6,6 +6,8 @@
 
 struct s3_request;
 
+/* S3_NotImplemented for a header whose wish would be dropped silently. */
+enum s3_error s3_check_headers(struct s3_request *q);
 /* The headers that an object is served with, from the request that makes it. */
 enum s3_error s3_collect_headers(struct s3_request *q, struct buf *ret);
 struct store_condition s3_write_condition(const struct s3_request *q);

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from conftest import ROLE, make_zip
+from instance import wait_until
 from lambda_api import ARN, ECHO, UUID, raw
 
 # --- invoke ---------------------------------------------------------------------------------------------------------
@@ -29,6 +30,19 @@ def handler(event, context):
     return event
 """})
     return "/2015-03-31/functions/api-invoke/invocations"
+
+
+@pytest.mark.parametrize("kind", ["RequestResponse", "Event"])
+def test_function_sees_the_arn_as_it_was_invoked(make_function, lam, fnrun, kind):
+    """Qualified exactly when the request was."""
+    code = "def handler(event, context):\n    print('seen', event, context.invoked_function_arn)\n"
+    name = make_function(f"arn-{kind}", {"app.py": code})
+    requests = [{"FunctionName": name}, {"FunctionName": name, "Qualifier": "$LATEST"},
+                {"FunctionName": f"{name}:$LATEST"}, {"FunctionName": ARN + name}, {"FunctionName": f"{ARN}{name}:$LATEST"}]
+    for n, request in enumerate(requests):
+        lam.invoke(**request, InvocationType=kind, Payload=str(n).encode())
+        seen = wait_until(lambda: re.search(f"^seen {n} (.*)$", fnrun.function_log(name), re.M), what="the function to run")
+        assert seen[1] == ARN + name + (":$LATEST" if "LATEST" in str(request) else ""), request
 
 
 def test_invoke_headers(fnrun, echo):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import compile_static
+from instance import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CUSTOM = {"runtime": "provided.al2023", "handler": "bootstrap"}
@@ -178,6 +179,75 @@ def test_death(make_function, invoke, name, code, message):
     assert result.failure == {"errorType": "Runtime.ExitError",
                               "errorMessage": f"RequestId: {result.request_id} Error: {message}"}
 
+
+# --- between the answer and the next request: the invocation goes on until the runtime asks ---
+
+def timed(invoke, *args, **kw):
+    before = time.monotonic()
+    result = invoke(*args, **kw)
+    return result, time.monotonic() - before
+
+
+def log_of(fnrun, name, request_id, mark):
+    """The part of a function's log that begins with that request's START, once `mark` is in it."""
+    def part():
+        text = fnrun.function_log(name)
+        text = text[text.index(f"START RequestId: {request_id}"):]
+        return text if mark in text else None
+    return wait_until(part, what=f"{mark!r} in the log")
+
+
+def test_output_after_the_answer_belongs_to_the_invocation(make_function, invoke, fnrun):
+    name = make_function("after", {"bootstrap": BASH + 'while next; do echo one; answer 1; echo two; done'}, **CUSTOM)
+    for _ in range(3):
+        result = invoke(name, LogType="Tail")
+        lines = base64.b64decode(result.log_result).decode().splitlines()
+        lines = lines[lines.index(f"START RequestId: {result.request_id} Version: $LATEST"):]
+        assert result.value == 1 and lines[1:4] == ["one", "two", f"END RequestId: {result.request_id}"]
+        assert lines[4].startswith(f"REPORT RequestId: {result.request_id}\t") and len(lines) == 5
+    # Nobody waits for the log here, but it is the same.
+    result = invoke(name)
+    assert f"\none\ntwo\nEND RequestId: {result.request_id}\n" in log_of(fnrun, name, result.request_id, "REPORT")
+
+
+def test_answer_does_not_wait_for_what_comes_after_it(make_function, invoke, fnrun):
+    code = BASH + 'while next; do echo one; answer 1; sleep 3; echo two; done'
+    name = make_function("long-after", {"bootstrap": code}, **CUSTOM, Timeout=10)
+    result, seconds = timed(invoke, name)
+    assert result.value == 1 and seconds < 2.5
+    log = log_of(fnrun, name, result.request_id, f"REPORT RequestId: {result.request_id}")
+    assert f"\none\ntwo\nEND RequestId: {result.request_id}\n" in log
+    assert float(re.search(r"\tDuration: ([\d.]+) ms", log)[1]) >= 3000
+    # Who wants the log waits for its end, though not for long.
+    fnrun.wait_idle()
+    result, seconds = timed(invoke, name, LogType="Tail")
+    assert result.value == 1 and 0.9 < seconds < 2.5
+    tail = base64.b64decode(result.log_result).decode()
+    assert tail == f"START RequestId: {result.request_id} Version: $LATEST\none\n"
+
+
+def test_runtime_that_asks_for_no_more_is_ended_at_its_time_limit(make_function, invoke, fnrun):
+    code = BASH + 'next; answer "$RANDOM$RANDOM"; sleep 60'
+    name = make_function("no-next", {"bootstrap": code}, **CUSTOM, Timeout=2)
+    first, seconds = timed(invoke, name)
+    assert first.error is None and seconds < 1.9
+    log = log_of(fnrun, name, first.request_id, "REPORT")
+    assert f"{first.request_id} Task timed out after 2.00 seconds" in log
+    assert log.splitlines()[-1].endswith("\tStatus: timeout")
+    assert invoke(name).value != first.value
+
+
+def test_runtime_that_ends_after_its_answer(make_function, invoke, fnrun):
+    code = BASH + 'next; answer "$RANDOM$RANDOM"; echo bye; exit 0'
+    name = make_function("one-shot", {"bootstrap": code}, **CUSTOM)
+    for _ in range(2):
+        result = invoke(name, LogType="Tail")
+        assert result.error is None
+        tail = base64.b64decode(result.log_result).decode()
+        assert f"\nbye\nEND RequestId: {result.request_id}\nREPORT " in tail and "Status" not in tail
+
+
+# --- failures ---
 
 # An ELF header for a processor that this is not.
 OTHER_MACHINE = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01\x00\x00\x00" + bytes(40)

@@ -72,6 +72,7 @@ def test_aws_cli(aws, tmp_path):
     (tmp_path / "small").write_bytes(b"small")
     (tmp_path / "big").write_bytes(big)
     aws("s3", "mb", "s3://cli-bucket")
+    aws("s3", "mb", "s3://cli-bucket")  # us-east-1 does not mind; so scripts rely on it
     aws("s3", "cp", tmp_path / "small", "s3://cli-bucket/dir/small")
     aws("s3", "cp", tmp_path / "big", "s3://cli-bucket/")
     assert [line.split()[-1] for line in aws("s3", "ls", "s3://cli-bucket").splitlines()] == ["dir/", "big"]
@@ -120,6 +121,7 @@ def test_bucket_region(s3):
     s3.create_bucket(Bucket="in-europe", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     assert s3.get_bucket_location(Bucket="in-europe")["LocationConstraint"] == "eu-central-1"
     assert s3.head_bucket(Bucket="in-europe")["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == "eu-central-1"
+    assert code_of(s3.create_bucket, Bucket="in-europe") == "BucketAlreadyOwnedByYou"
     s3.delete_bucket(Bucket="in-europe")
 
 

@@ -100,8 +100,7 @@ TEST(names_that_are_none)
             printf("# %s -> %s\n", texts[i], c.function_name);
 }
 
-/* What http_unescape couldn't decode. */
-TEST(name_that_did_not_decode_is_refused)
+TEST(no_name_at_all_is_refused)
 {
     auto_call c = {0};
 
@@ -133,12 +132,12 @@ TEST(longest_qualifiers)
 
     memset(text + 6, 'q', sizeof(text) - 7);
     text[sizeof(text) - 1] = '\0';
-    text[6 + LAMBDA_QUALIFIER_MAX] = '\0';
+    text[6 + FUNCTION_QUALIFIER_MAX] = '\0';
     CHECK_INT(parse(&c, text, NULL), 0);
     CHECK_STR(c.qualifier, text + 6);
     CHECK_INT(parse(&c, "known", text + 6), 0);
-    text[6 + LAMBDA_QUALIFIER_MAX] = 'q';
-    text[6 + LAMBDA_QUALIFIER_MAX + 1] = '\0';
+    text[6 + FUNCTION_QUALIFIER_MAX] = 'q';
+    text[6 + FUNCTION_QUALIFIER_MAX + 1] = '\0';
     CHECK_INT(parse(&c, text, NULL), -1);
     CHECK_INT(parse(&c, "known", text + 6), -1);
     CHECK_HAS(buf_str(&c.fault.text), "at 'qualifier'");
@@ -159,7 +158,7 @@ TEST(functions_of_other_places_are_not_here)
 
 TEST(arn_always_fits)
 {
-    char name[FUNCTION_NAME_MAX + 1], qualifier[LAMBDA_QUALIFIER_MAX + 1], arn[LAMBDA_ARN_MAX];
+    char name[FUNCTION_NAME_MAX + 1], qualifier[FUNCTION_QUALIFIER_MAX + 1], arn[LAMBDA_ARN_MAX];
 
     memset(name, 'n', sizeof(name));
     memset(qualifier, 'q', sizeof(qualifier));
