@@ -340,7 +340,7 @@ def stored(fnrun):
     """All that bad input could have left: packages, unpacked or not, logs, and the records of functions."""
     data = fnrun.state / "data"
     names = [f["FunctionName"] for f in json.loads(send(fnrun, "GET", FUNCTIONS)[2])["Functions"]]
-    return sorted(os.listdir(data)), sorted(os.listdir(data / "code")), sorted(os.listdir(data / "logs")), names
+    return {*os.listdir(data), *os.listdir(data / "code"), *os.listdir(data / "logs"), *names}
 
 
 @pytest.fixture(autouse=True)
@@ -348,7 +348,8 @@ def nothing_stored(fnrun, victim):
     before = stored(fnrun)
     config = send(fnrun, "GET", CONFIG)[2]
     yield
-    wait_until(lambda: stored(fnrun) == before, what=f"{stored(fnrun)} to be {before} again")
+    # Less is fine: packages of earlier tests' functions go when their last instance has gone.
+    wait_until(lambda: stored(fnrun) <= before, what=f"{stored(fnrun)} to be {before} again")
     assert send(fnrun, "GET", CONFIG)[2] == config
 
 

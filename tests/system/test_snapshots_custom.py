@@ -100,7 +100,7 @@ def test_log_lines_of_all_processes_arrive_and_the_report_has_the_restore(snapsh
     result = invoke_function(snapshots.client, shell)  # whatever is warm
     before = len(snapshots.instance.function_log(shell))
     assert snapshots.restore(shell)[0] == "restored"
-    log = snapshots.instance.function_log(shell)[before:]
+    log = wait_until(lambda: (text := snapshots.instance.function_log(shell)[before:]).count("REPORT ") and text, what="REPORT")
     assert result.value and "RESTORE_START Runtime Version: provided.al2023\n" in log
     assert "\ncall 1 of 2\nfrom a child\nEND RequestId" in log
     assert re.search(r"^REPORT .*\tRestore Duration: [\d.]+ ms\tBilled Restore Duration: \d+ ms", log, re.M)
