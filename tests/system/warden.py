@@ -185,7 +185,8 @@ class Warden:
 
     def make_libexec(self):
         (self.libexec / "runtimes" / RUNTIME).mkdir(parents=True)
-        (self.libexec / "fnrun-init").symlink_to(BUILD / "fnrun-init")
+        for name in ("fnrun-init", "fnrun-thaw"):
+            (self.libexec / name).symlink_to(BUILD / name)
         shutil.copy(Path(__file__).parent / "programs/stand_in_fnrund", self.libexec / "fnrund")
 
     def command(self, *options):
