@@ -10,6 +10,7 @@
 #include "environment.h"
 #include "instance.h"
 #include "instance_log.h"
+#include "invoker_end.h"
 #include "invoker_pool.h"
 #include "package.h"
 #include "report.h"
@@ -39,100 +40,6 @@ static struct pool *pool_of(struct manager *m, struct function *f)
         snapshot_open(&f->pool->snapshot);
     }
     return f->pool;
-}
-
-/* --- the end of an invocation -------------------------------------------------------------------------------------- */
-
-struct outcome {
-    struct buf *payload;
-    const char *error_type; /* NULL: a result */
-    const char *status;     /* of the REPORT line; NULL: fine */
-    uint64_t memory_peak;
-};
-
-static struct invoke_result result_of(const struct instance *i, const struct invocation *inv, struct buf *payload,
-                                      bool failed)
-{
-    size_t tail = MIN(i->log_tail.used, (size_t)LOG_TAIL_BYTES);
-
-    return (struct invoke_result){
-        .outcome = failed ? INVOKE_FUNCTION_ERROR : INVOKE_OK,
-        .payload = payload,
-        .log_tail = buf_str(&i->log_tail) + (i->log_tail.used - tail),
-        .log_tail_bytes = tail,
-        .cold = inv->cold,
-        .restored = inv->cold && i->role == INSTANCE_RESTORES,
-        .create_ns = i->create_ns,
-        .init_ns = i->init_ns,
-    };
-}
-
-/* Ends the invocation that `i` is busy with: the last log lines, the measurements, the answer if there was none yet. */
-static void complete(struct instance *i, const struct outcome *o)
-{
-    struct invocation *inv = take_ptr(&i->current);
-    struct invoke_result result;
-    struct report report = {
-        .request_id = inv->request_id,
-        .duration = inv->started_at ? clock_now() - inv->started_at : 0,
-        .init = inv->cold && i->role == INSTANCE_STARTS ? i->init_ns : 0,
-        .restore = inv->cold && i->role == INSTANCE_RESTORES ? i->init_ns : 0,
-        .memory_peak = o->memory_peak,
-        .status = o->status,
-        .error_type = o->status && strcmp(o->status, "error") == 0 ? o->error_type : NULL,
-    };
-
-    instance_clear_deadline(i);
-    memcpy(i->last_id, inv->request_id, sizeof(i->last_id));
-    invoker_of(i)->stats.errors += o->error_type != NULL;
-    instance_drain_log(i);
-    report_end(i, &report);
-    instance_flush_log(i);
-    result =
-        inv->returned ? result_of(i, inv, &inv->payload, inv->failed) : result_of(i, inv, o->payload, o->error_type);
-    invocation_finish(inv, &result);
-    buf_clear(&i->log_tail);
-}
-
-/* --- one that has its result, of a runtime that has not asked for the next yet ------------------------------------------ */
-
-static nsec_t time_limit(const struct invocation *inv)
-{
-    return inv->started_at + (nsec_t)inv->f->timeout_s * NSEC_PER_SEC;
-}
-
-static void answer_now(struct instance *i)
-{
-    struct invoke_result result;
-
-    instance_drain_log(i);
-    instance_flush_log(i);
-    result = result_of(i, i->current, &i->current->payload, i->current->failed);
-    invocation_answer(i->current, &result);
-    instance_set_deadline(i, time_limit(i->current));
-}
-
-/* The caller has its answer at once, unless it wants the log too: what the runtime still writes is of this invocation. */
-static void take_result(struct instance *i, struct buf *payload, bool failed)
-{
-    struct invocation *inv = i->current;
-
-    inv->returned = true;
-    inv->failed = failed;
-    buf_free(&inv->payload);
-    inv->payload = *payload;
-    *payload = (struct buf){.data = NULL};
-    if (inv->wants_log)
-        instance_set_deadline(i, MIN(clock_now() + INVOKE_LOG_WAIT, time_limit(inv)));
-    else
-        answer_now(i);
-}
-
-static void end_returned(struct instance *i, uint64_t memory_peak)
-{
-    struct outcome o = {.error_type = i->current->failed ? "" : NULL, .memory_peak = memory_peak};
-
-    complete(i, &o);
 }
 
 /* --- the start of an invocation --------------------------------------------------------------------------------------- */
@@ -243,7 +150,7 @@ static void on_ready(struct instance *i)
     bool started = i->starting;
 
     if (i->current)
-        end_returned(i, instance_memory_peak(i));
+        invoker_end_returned(i, instance_memory_peak(i));
     inv = next_waiting(i);
     end_starting(i);
     instance_clear_deadline(i);
@@ -263,10 +170,10 @@ static void on_response(struct instance *i, struct buf *payload, const char *err
     struct outcome o = {.payload = payload, .error_type = error_type, .memory_peak = instance_memory_peak(i)};
 
     if (i->state == INSTANCE_RETURNING) {
-        take_result(i, payload, error_type);
+        invoker_take_result(i, payload, error_type);
         return;
     }
-    complete(i, &o);
+    invoker_complete(i, &o);
     if (i->ending)
         instance_kill(i);
     else if (i->state == INSTANCE_BUSY)
@@ -298,7 +205,7 @@ static void on_init_error(struct instance *i, struct buf *payload, const char *e
     if (i->state == INSTANCE_RESTORING)
         snapshot_failed(i->snapshot, CAUSE_HOOK, error_type);
     if (adopt_waiting(i))
-        complete(i, &o);
+        invoker_complete(i, &o);
     instance_kill(i);
 }
 
@@ -316,7 +223,7 @@ static void on_timeout(struct instance *i)
     if (report_timeout(i, i->current->request_id, i->f->timeout_s, &payload, &e) < 0)
         log_error("%s", e.msg);
     instance_kill(i);
-    complete(i, &o);
+    invoker_complete(i, &o);
 }
 
 /* It has never become ready, and is not to be blamed for that: who waits for it is served by another start. */
@@ -329,7 +236,7 @@ static void give_up_restore(struct instance *i, enum restore_cause cause, const 
 static void on_deadline(struct instance *i)
 {
     if (i->current && i->current->returned && i->current->done) {
-        answer_now(i);
+        invoker_answer(i);
     } else if (i->current) {
         on_timeout(i);
     } else if (i->state == INSTANCE_RESTORING) {
@@ -383,7 +290,7 @@ static void fail_entrypoint(struct instance *i, const struct proto_failed *m)
     if ((wrapper ? report_wrapper(i, wrapper, m->code, id, &payload, &e) : report_entrypoint(why, id, &payload, &e)) <
         0)
         log_error("%s", e.msg);
-    complete(i, &o);
+    invoker_complete(i, &o);
 }
 
 static void on_failed(struct instance *i, const struct proto_failed *m)
@@ -423,11 +330,11 @@ static void on_exited(struct instance *i, const struct proto_exited *m)
     struct err e;
 
     if (i->current && i->current->returned)
-        end_returned(i, o.memory_peak);
+        invoker_end_returned(i, o.memory_peak);
     else if (restoring)
         on_restore_exited(i, m);
     else if (had_work && report_exit(m, i->current->request_id, &payload, &e) == 0)
-        complete(i, &o);
+        invoker_complete(i, &o);
     else if (i->starting && !i->init_reported) /* we gave it up: another start would end in the same way */
         invoker_fail_waiting(i->f->pool, invoker_of(i), INVOKE_UNAVAILABLE, "the sandbox could not be used");
     forget(i);
