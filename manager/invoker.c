@@ -299,7 +299,7 @@ static void on_failed(struct instance *i, const struct proto_failed *m)
 
     forget(i);
     if (i->role == INSTANCE_RESTORES) {
-        snapshot_failed(i->snapshot, CAUSE_REFUSED, m->text);
+        snapshot_failed(i->snapshot, m->code == EAGAIN ? CAUSE_LOST : CAUSE_REFUSED, m->text);
     } else if (strncmp(m->text, "exec ", 5) == 0) {
         fail_entrypoint(i, m);
     } else {

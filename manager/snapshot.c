@@ -83,7 +83,7 @@ void snapshot_failed(struct snapshot *s, enum restore_cause cause, const char *w
     s->failures[cause]++;
     s->m->snapshots->failures[cause]++;
     /* What fails now may have been armed for one that is gone already. */
-    if (cause == CAUSE_HOOK || (s->state != SNAPSHOT_READY && s->state != SNAPSHOT_CHECKING))
+    if (cause == CAUSE_HOOK || cause == CAUSE_LOST || (s->state != SNAPSHOT_READY && s->state != SNAPSHOT_CHECKING))
         return;
     snapshot_throw_away(s, why);
     if (++s->thrown_away >= THROWN_AWAY_MAX)

@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -86,9 +85,8 @@ static int become_criu(const struct arm *a, int channel, int handover, struct er
             return err_errno(e, "dup2");
     if (place_all((const int[CRIU_FDS]){rpc.fd[1], a->images, channel, a->log, a->work}, e) < 0)
         return -e->code;
-    /* No program that it could be made to run gives more than it has. */
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return err_errno(e, "set no_new_privs");
+    /* Without no_new_privs: before Linux 6.16 an exec with it takes the effective uid away from whoever has another real one. All that
+     * criu sees is mounted nosuid, so no program gives it more than it has. */
     return set_ids(a->uid, e) < 0 ? -e->code : toolbox_exec_criu(e);
 }
 

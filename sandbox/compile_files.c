@@ -10,6 +10,8 @@
 /* fdinfo.proto, fd_types */
 enum type { TYPE_REGULAR = 1, TYPE_PIPE = 2, TYPE_UNIX = 5, TYPE_EVENTFD = 6, TYPE_EPOLL = 7 };
 
+#define PIPE_BYTES 65536U /* what a new one has room for */
+
 /* What belongs to the opening of a file, not to the open file. */
 #define OPENING_FLAGS (O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY)
 
@@ -60,13 +62,15 @@ static int add_pipe_data(struct compile *c, uint32_t pipe_id, struct thaw_file *
     while (criu_image_next(&image, &data, &size, e)) {
         CriuPipeData *p = criu_pipe_data__unpack(NULL, size, data);
         const uint8_t *bytes = p ? criu_image_skip(&image, p->bytes) : NULL;
-        uint32_t id = p ? p->pipe_id : 0, count = p ? p->bytes : 0;
+        uint32_t id = p ? p->pipe_id : 0, count = p ? p->bytes : 0, capacity = p && p->has_size ? p->size : PIPE_BYTES;
 
         if (p)
             criu_pipe_data__free_unpacked(p, NULL);
         if (!bytes)
             return err_set(e, EUCLEAN, "pipes-data.img can't be read");
         if (id == pipe_id) {
+            if (capacity != PIPE_BYTES)
+                return err_set(e, ENOTSUP, "it has a pipe of another size");
             file->bytes = count;
             return compile_bytes(c, bytes, count, &file->path, e);
         }
@@ -80,8 +84,6 @@ static int describe_regular(struct compile *c, const CriuFile *f, struct thaw_fi
 
     if (!r)
         return -e->code;
-    if (r->fown->signum || r->fown->pid)
-        return err_set(e, ENOTSUP, "it gets signals of %s", r->name);
     *ret = (struct thaw_file){.kind = THAW_REGULAR, .flags = r->flags & ~(uint32_t)OPENING_FLAGS, .value = r->pos};
     return compile_string(c, r->name, &ret->path, e);
 }
@@ -91,6 +93,8 @@ static int describe_pipe(struct compile *c, const CriuFile *f, struct thaw_file 
 {
     unsigned ends = 0;
 
+    if ((f->pipe->flags & O_ACCMODE) == O_RDWR || f->pipe->flags & O_DIRECT)
+        return err_set(e, ENOTSUP, "it has a pipe of a special kind");
     if (f->pipe->pipe_id == c->ends->log_inode) {
         *ret = (struct thaw_file){.kind = THAW_LOG, .flags = f->pipe->flags};
         return (f->pipe->flags & O_ACCMODE) == O_WRONLY ? 0 : err_set(e, ENOTSUP, "it reads its own log");
@@ -134,14 +138,27 @@ static int describe(struct compile *c, const CriuFile *f, struct thaw_file *ret,
     if (f->type == TYPE_EPOLL && f->epfd)
         return describe_epoll(c, f->epfd, ret, e);
     if (f->type == TYPE_UNIX && f->usk && f->usk->ino == c->ends->channel_inode) {
-        *ret = (struct thaw_file){.kind = THAW_CHANNEL};
+        *ret = (struct thaw_file){.kind = THAW_CHANNEL, .flags = f->usk->flags};
         return 0;
     }
-    if (f->type == TYPE_EVENTFD && f->efd) {
+    if (f->type == TYPE_EVENTFD && f->efd && f->efd->counter <= UINT32_MAX) {
         *ret = (struct thaw_file){.kind = THAW_EVENTFD, .flags = f->efd->flags, .value = f->efd->counter};
         return 0;
     }
     return err_set(e, ENOTSUP, "it has an open file of criu's type %u", f->type);
+}
+
+/* Signals when there is something to read or write. */
+static int check_owner(const CriuFile *f, uint32_t flags, struct err *e)
+{
+    const CriuOwner *o = f->reg    ? f->reg->fown
+                         : f->efd  ? f->efd->fown
+                         : f->epfd ? f->epfd->fown
+                         : f->usk  ? f->usk->fown
+                         : f->pipe ? f->pipe->fown
+                                   : NULL;
+
+    return flags & O_ASYNC || (o && (o->signum || o->pid)) ? err_set(e, ENOTSUP, "it gets signals of open files") : 0;
 }
 
 /* Only what a descriptor refers to is opened again: mappings and directories are files of criu's, too. */
@@ -188,7 +205,7 @@ int compile_files(struct compile *c, struct err *e)
     for (unsigned i = 0; i < c->files; i++) {
         struct thaw_file file = {.kind = THAW_REGULAR};
 
-        if ((used[i] && describe(c, c->file[i], &file, e) < 0) ||
+        if ((used[i] && (describe(c, c->file[i], &file, e) < 0 || check_owner(c->file[i], file.flags, e) < 0)) ||
             compile_add(c, THAW_FILES, &file, sizeof(file), e) < 0)
             return -e->code;
     }

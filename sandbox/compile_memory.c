@@ -164,7 +164,10 @@ int compile_memory(struct compile *c, struct err *e)
         return -e->code;
     if (!criu_image_next(&image, &data, &size, e) || !(mm = criu_mm__unpack(NULL, size, data)))
         return err_set(e, EUCLEAN, "mm-2.img can't be read");
-    rc = mm->n_aios ? err_set(e, ENOTSUP, "it has asynchronous input and output under way") : set_mm(c, mm, e);
+    if (mm->n_aios || (mm->has_dumpable && mm->dumpable != 1))
+        rc = err_set(e, ENOTSUP, "it has asynchronous input and output under way, or is not dumpable");
+    else
+        rc = set_mm(c, mm, e);
     for (size_t i = 0; rc >= 0 && i < mm->n_vmas; i++)
         rc = add_area(c, mm->vmas[i], e);
     criu_mm__free_unpacked(mm, NULL);

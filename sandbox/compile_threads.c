@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "compile_part.h"
 #include "criu_image.h"
@@ -193,6 +194,8 @@ static int check_task(const CriuTask *t, struct err *e)
     if (t->timers &&
         (t->timers->n_posix || !is_unset(t->timers->real) || !is_unset(t->timers->virt) || !is_unset(t->timers->prof)))
         return err_set(e, ENOTSUP, "it has timers");
+    if (!t->rlimits || t->rlimits->n_rlimits != RLIM_NLIMITS)
+        return err_set(e, ENOTSUP, "not all of its resource limits are known");
     return has_signals(t->signals_s) ? err_set(e, ENOTSUP, "it has a waiting signal") : 0;
 }
 
@@ -210,7 +213,7 @@ static int add_task(struct compile *c, const CriuTask *t, struct err *e)
         if ((a->sigaction || a->flags || a->mask) && compile_add(c, THAW_ACTIONS, &action, sizeof(action), e) < 0)
             return -e->code;
     }
-    for (size_t i = 0; t->rlimits && i < t->rlimits->n_rlimits; i++) {
+    for (size_t i = 0; i < t->rlimits->n_rlimits; i++) {
         struct thaw_limit limit = {t->rlimits->rlimits[i]->cur, t->rlimits->rlimits[i]->max};
 
         if (compile_add(c, THAW_LIMITS, &limit, sizeof(limit), e) < 0)

@@ -6,11 +6,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "sandbox.h"
+
+/* A fork takes a millisecond. */
+#define PATIENCE_S 10
 
 /* Nursery and warden are one program, forked: pointers to what was there before the fork mean the same in both. */
 struct request {
@@ -107,6 +111,7 @@ static void run(struct kept *k)
 int nursery_start(struct nursery *n, const struct sandboxes *all, struct err *e)
 {
     struct kept k = {.init = all->init, .work = all->work, .paths = all->paths};
+    struct timeval patience = {.tv_sec = PATIENCE_S};
     int pair[2];
     pid_t pid;
 
@@ -119,7 +124,10 @@ int nursery_start(struct nursery *n, const struct sandboxes *all, struct err *e)
     close(pair[1]);
     n->socket = pair[0];
     n->pid = pid;
-    return pid < 0 ? err_errno(e, "fork") : 0;
+    if (pid < 0)
+        return err_errno(e, "fork");
+    return setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ? err_errno(e, "setsockopt")
+                                                                                         : 0;
 }
 
 void nursery_stop(struct nursery *n)
@@ -159,10 +167,12 @@ int nursery_fork(const struct nursery *n, const struct child *c, int *ret_pidfd,
     struct err said;
 
     pack(c, &r, &fds);
-    if (msg_send(n->socket, &r, sizeof(r), &fds, e) < 0)
-        return -e->code;
-    if (msg_recv(n->socket, &said, sizeof(said), &answer, e) != sizeof(said))
-        return err_set(e, EPIPE, "the nursery has ended");
+    /* Without it no sandbox can be made. Whoever has started the warden starts it again, and with it all the rest. */
+    if (msg_send(n->socket, &r, sizeof(r), &fds, e) < 0 ||
+        msg_recv(n->socket, &said, sizeof(said), &answer, e) != sizeof(said)) {
+        log_error("the process that forks sandboxes has ended or does not answer: giving up");
+        _exit(1);
+    }
     if (said.code || answer.count != 1)
         return err_set(e, said.code ? said.code : EPROTO, "%s", said.msg);
     *ret_pidfd = take_fd(&answer.fd[0]);

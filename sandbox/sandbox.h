@@ -69,8 +69,8 @@ struct sandbox {
     struct list_node node;
     struct sandboxes *all;
     enum sandbox_state state;
-    bool disowned; /* its manager is dead: nobody is told */
-    uint64_t id;
+    bool disowned;       /* its manager is dead: nobody is told */
+    uint64_t id, serial; /* the manager's, and our own, which never comes again */
     uint32_t flags;
     uid_t uid;
     bool restores;    /* a snapshot, instead of starting anything */

@@ -121,17 +121,21 @@ static int open_snapshot(struct sandbox *s, const struct proto_create *m, struct
     return take_fd(&dir);
 }
 
-/* What the template will give to the runtime must outlive this call. */
-static int keep_ends(struct sandbox *s, const struct ends *ends, struct cgroup_door *door, struct err *e)
+/* What the template will give to the runtime must outlive the creation. */
+static int keep_log(struct sandbox *s, const struct ends *ends, struct err *e)
 {
     if (!s->by_template)
         return 0;
     s->log_write = fcntl(ends->log, F_DUPFD_CLOEXEC, 0);
-    if (s->log_write < 0)
-        return err_errno(e, "F_DUPFD_CLOEXEC");
+    return s->log_write < 0 ? err_errno(e, "F_DUPFD_CLOEXEC") : 0;
+}
+
+static void keep_door(struct sandbox *s, struct cgroup_door *door)
+{
+    if (!s->by_template)
+        return;
     s->door = *door;
     *door = CGROUP_DOOR_CLOSED;
-    return 0;
 }
 
 static int make(struct sandbox *s, const struct proto_create *m, const char *strings, struct err *e)
@@ -146,8 +150,8 @@ static int make(struct sandbox *s, const struct proto_create *m, const char *str
         return err_set(e, EAGAIN, "there are already %" PRIu64 " sandboxes", s->all->count);
     if (s->restores && (images = open_snapshot(s, m, e)) < 0)
         return -e->code;
-    if (make_control(s, &ends, e) < 0 || make_log(s, &ends, e) < 0 || send_spec(s, m, strings, e) < 0 ||
-        cgroup_create(s->all->cgroups, s->group, &limits, &door, e) < 0)
+    if (make_control(s, &ends, e) < 0 || make_log(s, &ends, e) < 0 || keep_log(s, &ends, e) < 0 ||
+        send_spec(s, m, strings, e) < 0 || cgroup_create(s->all->cgroups, s->group, &limits, &door, e) < 0)
         return -e->code;
     if (start_child(s, m, &door, &ends, images, e) < 0) {
         struct err ignored;
@@ -155,7 +159,8 @@ static int make(struct sandbox *s, const struct proto_create *m, const char *str
         cgroup_remove(s->all->cgroups, s->group, &ignored);
         return -e->code;
     }
-    return keep_ends(s, &ends, &door, e);
+    keep_door(s, &door);
+    return 0;
 }
 
 static void fail(struct sandboxes *all, uint64_t id, const struct err *e)
@@ -186,11 +191,13 @@ void sandbox_create(struct sandboxes *all, const struct proto_create *m, const c
     s->log = s->control.fd = s->pid.fd = s->rpc.fd = s->channel = s->log_write = s->runtime_end = -1;
     s->door = CGROUP_DOOR_CLOSED;
     list_init(&s->node);
-    snprintf(s->group, sizeof(s->group), "%" PRIu64, ++all->serial);
+    s->serial = ++all->serial;
+    snprintf(s->group, sizeof(s->group), "%" PRIu64, s->serial);
     if (make(s, m, strings, &e) < 0) {
         fail(all, s->id, &e);
         fd_close(&s->control.fd);
         fd_close(&s->log);
+        fd_close(&s->log_write);
         free(s);
         return;
     }

@@ -32,12 +32,13 @@ static const cap_value_t kept[] = {CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE
                                    CAP_SETGID,    CAP_SETPCAP,    CAP_CHECKPOINT_RESTORE};
 
 struct template_proc {
-    struct list_node node;
+    struct list_node node; /* in templates.list, or .dying from its end until it is reaped */
     struct templates *all;
     struct loop_io control, pid;
     char id[PROTO_SNAPSHOT_ID];
     uint64_t bytes;
     nsec_t used;
+    bool broken; /* it could not load its snapshot, and another could not either: only criu restores it */
 };
 
 /* What the child needs. */
@@ -99,65 +100,120 @@ static struct template_proc *find(struct templates *t, const char *id)
     return NULL;
 }
 
-/* Those that wait for it will not get an answer. */
-static void fail_waiting(struct template_proc *p, const char *why)
+static bool waits_for(const struct sandbox *s, const struct template_proc *p)
+{
+    return s->state == SANDBOX_RESTORING && s->by_template && strcmp(s->request.snapshot, p->id) == 0;
+}
+
+static bool is_waited_for(const struct template_proc *p)
+{
+    const struct sandbox *s;
+
+    list_for_each(&p->all->all->list, s, const struct sandbox, node)
+        if (waits_for(s, p))
+            return true;
+    return false;
+}
+
+/* Those that wait for it will not get an answer. EAGAIN: it is not the snapshot's fault. */
+static void fail_waiting(const struct template_proc *p, const char *why)
 {
     struct sandbox *s;
 
     list_for_each(&p->all->all->list, s, struct sandbox, node)
-        if (s->state == SANDBOX_RESTORING && s->by_template && strcmp(s->request.snapshot, p->id) == 0)
-            sandbox_forked(s, EIO, why);
+        if (waits_for(s, p))
+            sandbox_forked(s, EAGAIN, why);
 }
 
-/* Kills it if it still runs. */
-static void end(struct template_proc *p, const char *why)
+static void reap(struct template_proc *p, int options)
 {
-    struct loop *loop = p->all->all->loop;
     siginfo_t info;
 
-    list_remove(&p->node);
-    loop_io_remove(loop, &p->control);
-    loop_io_remove(loop, &p->pid);
-    if (pidfd_send_signal(p->pid.fd, SIGKILL, NULL, 0) == 0 || errno == ESRCH)
-        waitid(P_PIDFD, (id_t)p->pid.fd, &info, WEXITED);
-    fd_close(&p->control.fd);
+    loop_io_remove(p->all->all->loop, &p->pid);
+    if (p->pid.fd >= 0)
+        waitid(P_PIDFD, (id_t)p->pid.fd, &info, WEXITED | options);
     fd_close(&p->pid.fd);
+}
+
+/* From here on nobody finds it. Killing it may take the kernel a while, with much memory: on_dead frees it. */
+static void end(struct template_proc *p, const char *why)
+{
+    list_remove(&p->node);
+    loop_io_remove(p->all->all->loop, &p->control);
+    fd_close(&p->control.fd);
     fail_waiting(p, why);
-    free(p);
+    if (p->pid.fd < 0) {
+        free(p);
+        return;
+    }
+    list_append(&p->all->dying, &p->node);
+    pidfd_send_signal(p->pid.fd, SIGKILL, NULL, 0);
+}
+
+static bool is_dying(const struct template_proc *p)
+{
+    return p->control.fd < 0;
+}
+
+static struct sandbox *find_asking(const struct template_proc *p, uint64_t serial)
+{
+    struct sandbox *s;
+
+    list_for_each(&p->all->all->list, s, struct sandbox, node)
+        if (s->serial == serial && waits_for(s, p))
+            return s;
+    return NULL;
 }
 
 static void on_answer(struct template_proc *p, const struct thaw_answer *m)
 {
-    struct sandbox *s = m->kind == THAW_FORKED ? sandbox_find(p->all->all, m->sandbox) : NULL;
+    struct sandbox *s = m->kind == THAW_FORKED ? find_asking(p, m->sandbox) : NULL;
     char why[sizeof(m->what) + 1];
 
     snprintf(why, sizeof(why), "%.*s", (int)sizeof(m->what), m->what);
-    if (s && s->state == SANDBOX_RESTORING && s->by_template)
+    if (s) {
         sandbox_forked(s, m->code, why);
-    else if (m->kind == THAW_LOADED && m->code)
-        log_warn("template %s: %s: %s", p->id, why, strerror(m->code));
+    } else if (m->kind == THAW_LOADED && m->code) {
+        log_warn("template %s: %s: %s; criu restores it from now on", p->id, why, strerror(m->code));
+        p->broken = true;
+        fail_waiting(p, "its template can't be loaded");
+    }
+}
+
+/* One answer; false when there is none. */
+static bool receive(struct template_proc *p)
+{
+    auto_msg_fds struct msg_fds none = {.count = 0};
+    struct thaw_answer m;
+    struct err e = {.code = 0};
+    ssize_t n = msg_recv(p->control.fd, &m, sizeof(m), &none, &e);
+
+    if (n == sizeof(m))
+        on_answer(p, &m);
+    else if (e.code != EAGAIN)
+        loop_io_remove(p->all->all->loop, &p->control); /* closed; the pidfd tells the rest */
+    return n == sizeof(m);
 }
 
 static void on_control(struct loop_io *io, UNUSED uint32_t events)
 {
-    struct template_proc *p = container_of(io, struct template_proc, control);
-    auto_msg_fds struct msg_fds none = {.count = 0};
-    struct thaw_answer m;
-    struct err e;
-    ssize_t n = msg_recv(io->fd, &m, sizeof(m), &none, &e);
-
-    if (n == sizeof(m))
-        on_answer(p, &m);
-    else if (n != -EAGAIN)
-        end(p, "the template has ended");
+    receive(container_of(io, struct template_proc, control));
 }
 
 static void on_dead(struct loop_io *io, UNUSED uint32_t events)
 {
     struct template_proc *p = container_of(io, struct template_proc, pid);
 
-    /* What it said last may still be unread; the end of the socket comes after it. */
-    loop_io_remove(p->all->all->loop, io);
+    /* What it said last may still be unread. */
+    while (!is_dying(p) && receive(p))
+        ;
+    reap(p, WNOHANG);
+    if (p->broken && !is_dying(p))
+        return;
+    if (!is_dying(p))
+        end(p, "its template has ended");
+    else
+        list_remove(&p->node), free(p);
 }
 
 static int send_spec(int sock, const struct buf *filter, struct err *e)
@@ -209,7 +265,7 @@ static int make_plan(const struct templates *t, const struct proto_create *m, st
     return 0;
 }
 
-/* The one unused for longest goes, but not the newest. */
+/* The one unused for longest goes, but not the newest, and none that is about to be used. */
 static void keep_budget(struct templates *t, const struct template_proc *newest)
 {
     for (;;) {
@@ -217,8 +273,8 @@ static void keep_budget(struct templates *t, const struct template_proc *newest)
         uint64_t sum = 0;
 
         list_for_each(&t->list, p, struct template_proc, node) {
-            sum += p->bytes;
-            if (p != newest && (!oldest || p->used < oldest->used))
+            sum += p->broken ? 0 : p->bytes;
+            if (p != newest && !p->broken && !is_waited_for(p) && (!oldest || p->used < oldest->used))
                 oldest = p;
         }
         if (sum <= t->budget || !oldest)
@@ -249,7 +305,7 @@ int template_prepare(struct templates *t, int snapshot, const struct proto_creat
 
     if (p) {
         p->used = clock_now();
-        return 0;
+        return p->broken ? err_set(e, ENOENT, "its template can't be loaded") : 0;
     }
     if (open_files(snapshot, &s, &bytes, e) < 0 || make_plan(t, m, &s.plan, e) < 0)
         return -e->code;
@@ -260,7 +316,7 @@ int template_prepare(struct templates *t, int snapshot, const struct proto_creat
     memcpy(p->id, m->snapshot, sizeof(p->id));
     list_append(&t->list, &p->node);
     if (start(p, &s, e) < 0) {
-        end(p, e->msg);
+        end(p, "a template can't be started");
         return -e->code;
     }
     keep_budget(t, p);
@@ -270,11 +326,11 @@ int template_prepare(struct templates *t, int snapshot, const struct proto_creat
 int template_fork(struct templates *t, struct sandbox *s, struct err *e)
 {
     struct template_proc *p = find(t, s->request.snapshot);
-    struct thaw_fork m = {.kind = THAW_FORK, .clones_into = t->all->cgroups->ops->clones_into, .sandbox = s->id};
+    struct thaw_fork m = {.kind = THAW_FORK, .clones_into = t->all->cgroups->ops->clones_into, .sandbox = s->serial};
     struct msg_fds fds = {.fd = {s->pid.fd, s->log_write, s->runtime_end}, .count = THAW_FD_DOORS};
 
-    if (!p)
-        return err_set(e, ENOENT, "the template has ended");
+    if (!p || p->broken)
+        return err_set(e, ENOENT, "there is no template");
     for (int i = 0; i < CGROUP_PARTS; i++)
         if (s->door.fd[i] >= 0)
             fds.fd[fds.count++] = s->door.fd[i];
@@ -296,6 +352,7 @@ int templates_open(struct templates *t, struct sandboxes *all, const char *libex
 
     *t = (struct templates){.all = all, .budget = budget};
     list_init(&t->list);
+    list_init(&t->dying);
     snprintf(path, sizeof(path), "%s/fnrun-thaw", libexec);
     t->program = open(path, O_RDONLY | O_CLOEXEC);
     return t->program < 0 ? err_errno(e, "open %s", path) : 0;
@@ -307,5 +364,10 @@ void templates_close(struct templates *t)
 
     while ((p = list_first(&t->list, struct template_proc, node)))
         end(p, "fnrun is stopping");
+    while ((p = list_first(&t->dying, struct template_proc, node))) {
+        reap(p, 0);
+        list_remove(&p->node);
+        free(p);
+    }
     fd_close(&t->program);
 }

@@ -17,9 +17,9 @@ struct sandbox;
 
 struct templates {
     struct sandboxes *all;
-    struct list_node list; /* struct template_proc.node */
-    int program;           /* fnrun-thaw */
-    uint64_t budget;       /* bytes of memory */
+    struct list_node list, dying; /* struct template_proc.node */
+    int program;                  /* fnrun-thaw */
+    uint64_t budget;              /* bytes of memory */
 };
 
 /* Opens the program. `all` must have its loop, filter and paths. */
@@ -32,7 +32,8 @@ void templates_close(struct templates *t);
  * where it has no plan: then only criu restores it. */
 int template_prepare(struct templates *t, int snapshot, const struct proto_create *m, struct err *e);
 
-/* Has `s`, which is RESTORING, filled. sandbox_forked is called later: well or with the reason. */
+/* Has `s`, which is RESTORING, filled. sandbox_forked is called later: well or with the reason; EAGAIN where another try may go
+ * well. -ENOENT where there is no template (now). */
 int template_fork(struct templates *t, struct sandbox *s, struct err *e);
 
 /* The snapshot is gone or is another from now on. */

@@ -4,7 +4,7 @@
  * A fork has three steps, because an instance must be born in another pid namespace and be a child of its PID 1, and because
  * copying page tables costs time:
  *     template --(its memory)--> stepper: enters the sandbox's namespaces
- *              --(its memory)--> midwife: in the pid namespace and the cgroup
+ *              --(its memory)--> midwife: in the pid namespace
  *              --(a copy)------> instance: pid 2
  * The first two share the template's memory, which sleeps meanwhile, and end at once; whoever loses its parent belongs to PID 1.
  */
@@ -28,7 +28,9 @@
 #include "thaw_instance.h"
 #include "thaw_memory.h"
 
-#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+/* The instance enters the cgroup namespace itself: who is in it can't clone into a group from outside of it (cgroups(7),
+ * nsdelegate). */
+#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /* Each its own pages: the first must not share one with what is in the file (thaw_memory.c). */
 static _Alignas(4096) char own_stack[65536], stepper_stack[16384], midwife_stack[16384];
@@ -77,37 +79,23 @@ static long receive(int *fds, unsigned *ret_count)
 
 /* --- a fork ------------------------------------------------------------------------------------------------------------------------ */
 
-/* cgroup.h: on version 1 who is in a group writes "0" to enter another. */
-static long enter_groups(void)
-{
-    long rc = 0;
-
-    for (unsigned i = THAW_FD_DOORS; !job.m.clones_into && rc >= 0 && i < job.fds; i++)
-        rc = SYS(write, job.fd[i], "0", 1);
-    return rc;
-}
-
 /* State: the sandbox's namespaces, a high pid there. */
 static void deliver(void *unused) __attribute__((noreturn));
 static void deliver(UNUSED void *unused)
 {
     static const pid_t pid = 2;
     struct clone_args args = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
-    long rc = enter_groups();
+    long rc;
 
-    if (rc < 0) {
-        init_fail(&job.failure, rc, "enter the control group");
-        leave(1);
-    }
     if (job.m.clones_into) {
         args.flags = CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)job.fd[THAW_FD_DOORS];
     }
     rc = SYS(clone3, &args, sizeof(args));
     if (rc == 0)
-        thaw_become(&job.m, &(struct thaw_ends){job.fd[THAW_FD_LOG], job.fd[THAW_FD_CHANNEL]});
+        thaw_become(&job.m, job.fd, job.fds);
     if (rc < 0)
-        init_fail(&job.failure, rc, "fork the template");
+        init_fail(&job.failure, rc, job.m.clones_into ? "fork into the control group" : "fork");
     leave(0);
 }
 
@@ -187,7 +175,10 @@ static void run(void) __attribute__((noreturn, used));
 static void run(void)
 {
     struct init_failure f = {.code = 0};
+    uint64_t all = ~UINT64_C(0);
 
+    /* In all that it forks too, until the runtime's own mask is in force: no handler of the function's may run before. */
+    SYS(rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
     SYS(prctl, PR_SET_DUMPABLE, 0);
     /* For all that it forks: what a template itself needs is not touched by it. */
     if (init_drop_bounding_set(&f) == 0 && read_spec(&f) == 0)

@@ -33,7 +33,7 @@ struct thaw_spec {
 struct thaw_answer {
     uint32_t kind;
     int32_t code;     /* errno */
-    uint64_t sandbox; /* of THAW_FORKED */
+    uint64_t sandbox; /* of THAW_FORKED: as in the question */
     char what[64];    /* what failed */
 };
 

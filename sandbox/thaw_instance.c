@@ -1,6 +1,6 @@
 /*
- * State at entry: pid 2 of a sandbox whose PID 1 waits, in all its namespaces and its cgroup, a fork of the template: uid 0 with
- * the template's capabilities, an empty bounding set, no_new_privs, the runtime's memory, one thread. Of that memory nothing is trusted or run before the last step;
+ * State at entry: pid 2 of a sandbox whose PID 1 waits, in its namespaces but for that of cgroups, a fork of the template: uid 0 with
+ * the template's capabilities, an empty bounding set, no_new_privs, the runtime's memory, one thread, all signals blocked. Of that memory nothing is trusted or run before the last step;
  * this program's own pages are beside it. A step that fails ends the instance.
  */
 #include "thaw_instance.h"
@@ -10,12 +10,14 @@
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/macros.h"
@@ -39,6 +41,10 @@ static _Alignas(64) char stacks[THAW_THREADS_MAX][THREAD_STACK];
 static uint32_t parked, released;
 static struct init_failure thread_failure;
 
+struct ends {
+    int log, channel;
+};
+
 void thaw_set_filter(const struct sock_filter *from, uint32_t count)
 {
     __builtin_memcpy(filter, from, count * sizeof(*from));
@@ -54,7 +60,7 @@ void thaw_answer(int control, enum thaw_kind kind, uint64_t sandbox, const struc
         m.what[used++] = *c;
     for (const char *c = f->code && f->detail ? f->detail : ""; *c && used < sizeof(m.what) - 1; c++)
         m.what[used++] = *c;
-    SYS(write, control, &m, sizeof(m));
+    SYS(sendto, control, &m, sizeof(m), MSG_NOSIGNAL, NULL);
 }
 
 /* --- descriptors --------------------------------------------------------------------------------------------------------------- */
@@ -110,22 +116,32 @@ static long open_pipe(const struct thaw_file *file)
         if (lift(&other, &ignored) < 0)
             return -EMFILE;
         SYS(close, ends[reads]);
-        SYS(fcntl, other, F_SETFL, all[file->value - 1].flags & (O_NONBLOCK | O_DIRECT));
+        SYS(fcntl, other, F_SETFL, all[file->value - 1].flags & O_NONBLOCK);
         files[file->value - 1] = other;
     }
-    SYS(fcntl, ends[!reads], F_SETFL, file->flags & (O_NONBLOCK | O_DIRECT));
+    SYS(fcntl, ends[!reads], F_SETFL, file->flags & O_NONBLOCK);
     return ends[!reads];
 }
 
-static long open_file(const struct thaw_file *file, const struct thaw_ends *ends)
+/* The flags belong to this end's opening, which nobody else has. */
+static long share_end(int end, uint32_t flags)
+{
+    long fd = SYS(fcntl, end, F_DUPFD, 0);
+
+    if (fd >= 0)
+        SYS(fcntl, fd, F_SETFL, flags & O_NONBLOCK);
+    return fd;
+}
+
+static long open_file(const struct thaw_file *file, const struct ends *ends)
 {
     switch ((enum thaw_file_kind)file->kind) {
     case THAW_REGULAR:
         return open_regular(file);
     case THAW_LOG:
-        return SYS(fcntl, ends->log, F_DUPFD, 0);
+        return share_end(ends->log, file->flags);
     case THAW_CHANNEL:
-        return SYS(fcntl, ends->channel, F_DUPFD, 0);
+        return share_end(ends->channel, file->flags);
     case THAW_PIPE:
         return open_pipe(file);
     case THAW_EVENTFD:
@@ -136,7 +152,7 @@ static long open_file(const struct thaw_file *file, const struct thaw_ends *ends
     return -EUCLEAN;
 }
 
-static int open_files(const struct thaw_ends *ends, struct init_failure *f)
+static int open_files(const struct ends *ends, struct init_failure *f)
 {
     const struct thaw_file *all = THAW_PART(thaw_file, THAW_FILES);
 
@@ -209,10 +225,13 @@ static int set_limits(struct init_failure *f)
     const struct thaw_limit *l = THAW_PART(thaw_limit, THAW_LIMITS);
 
     for (uint32_t i = 0; i < THAW_COUNT(THAW_LIMITS); i++) {
+        struct thaw_limit back;
         long rc = SYS(prlimit64, 0, i, &l[i], NULL);
 
-        if (rc < 0)
+        if (rc < 0 || (rc = SYS(prlimit64, 0, i, NULL, &back)) < 0)
             return init_fail(f, rc, "set a resource limit");
+        if (back.current != l[i].current || back.maximum != l[i].maximum)
+            return init_fail(f, -EPERM, "a resource limit is not what was set");
     }
     return 0;
 }
@@ -231,17 +250,38 @@ static int set_memory(struct init_failure *f)
     return rc < 0 ? init_fail(f, rc, "set what belongs to the memory") : 0;
 }
 
-static int set_process(struct init_failure *f)
+/* cgroup.h: on version 1 who is in a group writes "0" to enter another. */
+static int enter_cgroup(const struct thaw_fork *m, const int *fd, unsigned fds, struct init_failure *f)
+{
+    long rc = 0;
+
+    for (unsigned i = THAW_FD_DOORS; !m->clones_into && rc >= 0 && i < fds; i++)
+        rc = SYS(write, fd[i], "0", 1);
+    if (rc < 0)
+        return init_fail(f, rc, "enter the control group");
+    rc = SYS(setns, fd[THAW_FD_PID1], CLONE_NEWCGROUP);
+    return rc < 0 ? init_fail(f, rc, "enter the cgroup namespace") : 0;
+}
+
+/* What is opened after this is opened with the function's rights: it may have changed what its paths lead to. */
+static int become_function(struct init_failure *f)
 {
     long rc = SYS(setsid);
 
-    if (rc >= 0)
-        rc = SYS(chdir, thaw_string(thaw_memory.plan.cwd));
     if (rc < 0)
-        return init_fail(f, rc, "set session and working directory");
+        return init_fail(f, rc, "setsid");
     SYS(umask, thaw_memory.plan.umask);
-    if (set_actions(f) < 0 || set_memory(f) < 0 || init_drop_but_restore(thaw_memory.plan.uid, f) < 0 ||
-        set_limits(f) < 0)
+    if (init_drop_but_restore(thaw_memory.plan.uid, f) < 0)
+        return -1;
+    rc = SYS(chdir, thaw_string(thaw_memory.plan.cwd));
+    return rc < 0 ? init_fail(f, rc, "change to the working directory") : 0;
+}
+
+static int set_process(struct init_failure *f)
+{
+    long rc;
+
+    if (set_actions(f) < 0 || set_memory(f) < 0 || set_limits(f) < 0)
         return -1;
     /* As after an exec: /proc/self is its own again. */
     rc = SYS(prctl, PR_SET_DUMPABLE, 1);
@@ -250,10 +290,20 @@ static int set_process(struct init_failure *f)
 
 /* --- threads -------------------------------------------------------------------------------------------------------------------- */
 
-/* Registers, signal mask and alternate stack come with the frame. */
+static void leave(void) __attribute__((noreturn));
+static void leave(void)
+{
+    for (;;)
+        SYS(exit_group, 1);
+}
+
+/* Registers, signal mask and alternate stack come with the frame. A restartable sequence is in the function's memory, by which the
+ * kernel may send a thread elsewhere: only now, with no privilege left. */
 static void go_on(const struct thaw_thread *t) __attribute__((noreturn));
 static void go_on(const struct thaw_thread *t)
 {
+    if (t->rseq && SYS(rseq, t->rseq, t->rseq_size, 0, t->rseq_signature) < 0)
+        leave();
     __asm__ volatile("mov %0, %%rsp\n"
                      "mov $15, %%eax\n" /* __NR_rt_sigreturn */
                      "syscall\n"
@@ -275,8 +325,6 @@ static int set_thread(const struct thaw_thread *t, struct init_failure *f)
         rc = SYS(set_robust_list, t->robust_list, t->robust_size);
     if (rc >= 0 && t->gs_base)
         rc = SYS(arch_prctl, ARCH_SET_GS, t->gs_base);
-    if (rc >= 0 && t->rseq)
-        rc = SYS(rseq, t->rseq, t->rseq_size, 0, t->rseq_signature);
     return rc < 0 ? init_fail(f, rc, "set up a thread") : init_drop_capabilities(f);
 }
 
@@ -350,19 +398,19 @@ static int install_filter(struct init_failure *f)
     return 0;
 }
 
-void thaw_become(const struct thaw_fork *m, const struct thaw_ends *from)
+void thaw_become(const struct thaw_fork *m, const int *fd, unsigned fds)
 {
-    struct thaw_ends ends = *from;
+    struct ends ends = {fd[THAW_FD_LOG], fd[THAW_FD_CHANNEL]};
     struct init_failure f = {.code = 0};
     int control = THAW_CONTROL_FD;
-    bool well = lift(&ends.log, &f) == 0 && lift(&ends.channel, &f) == 0 && lift(&control, &f) == 0 &&
-                close_others(control, &f) == 0 && open_files(&ends, &f) == 0 && place_files(&f) == 0 &&
-                set_process(&f) == 0 && start_threads(&f) == 0 && set_main_thread(&f) == 0 && install_filter(&f) == 0;
+    bool well = enter_cgroup(m, fd, fds, &f) == 0 && lift(&ends.log, &f) == 0 && lift(&ends.channel, &f) == 0 &&
+                lift(&control, &f) == 0 && close_others(control, &f) == 0 && become_function(&f) == 0 &&
+                open_files(&ends, &f) == 0 && place_files(&f) == 0 && set_process(&f) == 0 && start_threads(&f) == 0 &&
+                set_main_thread(&f) == 0 && install_filter(&f) == 0;
 
     thaw_answer(control, THAW_FORKED, m->sandbox, &f);
     if (!well || SYS(close_range, HIGH_FD, ~0U, 0) < 0)
-        for (;;)
-            SYS(exit_group, 1);
+        leave();
     __atomic_store_n(&released, 1, __ATOMIC_SEQ_CST);
     SYS(futex, &released, FUTEX_WAKE_PRIVATE, THAW_THREADS_MAX, NULL);
     go_on(THAW_PART(thaw_thread, THAW_THREADS));

@@ -200,11 +200,21 @@ static int leave_old_memory(struct init_failure *f)
 
 /* --- the runtime's memory ---------------------------------------------------------------------------------------------------------- */
 
+static bool has_pages(const struct thaw_area *a)
+{
+    const struct thaw_pages *p = THAW_PART(thaw_pages, THAW_PAGES);
+
+    for (uint32_t i = 0; i < THAW_COUNT(THAW_PAGES); i++)
+        if (p[i].start < a->end && a->start < p[i].start + p[i].count * PAGE)
+            return true;
+    return false;
+}
+
 static int map_area(const struct thaw_area *a, struct init_failure *f)
 {
     int flags = (int)a->flags & (MAP_PRIVATE | MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE);
-    /* Until its pages are there. What is shared is never written to. */
-    int prot = (int)a->prot | (flags & MAP_PRIVATE ? PROT_WRITE : 0);
+    /* Until its pages are there. What has none, as large reservations of addresses, must not be charged as memory. */
+    int prot = (int)a->prot | (has_pages(a) ? PROT_WRITE : 0);
     long fd = -1, rc;
 
     if (a->kind == THAW_VDSO || a->kind == THAW_VVAR)
@@ -259,7 +269,8 @@ static void collapse_pages(void)
     }
 }
 
-/* MADV_DONTFORK is not for here: the instances would lack the area. They set it themselves. */
+/* MADV_DONTFORK is not for here: the instances would lack the area. They set it themselves. MADV_WIPEONFORK is: instances are forks,
+ * and whoever has asked for it wants to know (the C library's random state; forget.h). */
 static int finish_area(const struct thaw_area *a, struct init_failure *f)
 {
     uint64_t size = a->end - a->start;
@@ -267,7 +278,7 @@ static int finish_area(const struct thaw_area *a, struct init_failure *f)
 
     if (a->kind == THAW_VDSO || a->kind == THAW_VVAR)
         return 0;
-    if (!(a->prot & PROT_WRITE) && (a->flags & MAP_PRIVATE))
+    if (!(a->prot & PROT_WRITE) && has_pages(a))
         rc = SYS(mprotect, a->start, size, a->prot);
     if (rc < 0)
         return init_fail(f, rc, "protect the runtime's memory");

@@ -134,7 +134,7 @@ def test_a_restored_instance_has_no_more_than_a_started_one(snapshots, name):
 def test_instances_do_not_see_each_others_memory(snapshots):
     snapshots.make("memory", {"app.py": "seen = ['init'] * 5000\ndef handler(e, c):\n    seen[:] = [e['v']] * 5000\n    return seen[4999]\n"
                                         "import sys\n"})
-    assert [snapshots.restore("memory", b'{"v": "%d"}' % n)[1] for n in range(4)] == ["0", "1", "2", "3"]
+    assert [snapshots.restore("memory", b'{"v": "%d"}' % n) for n in range(4)] == [("restored", str(n)) for n in range(4)]
 
 
 def test_memory_limit_holds(snapshots):
@@ -148,6 +148,7 @@ def test_memory_limit_holds(snapshots):
 @pytest.mark.parametrize("name,init,reason", [
     ("child", "import subprocess\np = subprocess.Popen(['sleep', '1000'])", "more than one process"),
     ("timer", "import signal\nsignal.signal(signal.SIGALRM, lambda *_: None)\nsignal.setitimer(signal.ITIMER_REAL, 1000)", "timers"),
+    ("listener", "import socket\ns = socket.create_server(('127.0.0.1', 0))", "an open file of criu's type"),
     ("socket", "import socket\ns = socket.socketpair()", "an open file of criu's type"),
     ("deleted", "import tempfile\nf = tempfile.TemporaryFile()\nf.write(b'x')\nf.flush()", "deleted"),
     ("shared", "import mmap\nm = mmap.mmap(-1, 4096)\nm.write(b'x')", "memfd.img"),
@@ -165,7 +166,7 @@ def test_a_template_that_is_killed_is_started_again(snapshots):
     for pid in templates(snapshots.instance):
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not templates(snapshots.instance), what="the templates to die")
-    assert [snapshots.restore("killed")[1] for _ in range(3)] == [1] * 3
+    assert [snapshots.restore("killed") for _ in range(3)] == [("restored", 1)] * 3
     assert snapshots.state("killed")["failures"] == 0
 
 
@@ -192,7 +193,7 @@ def test_init_leaves_files_in_tmp_for_each(snapshots):
     snapshots.make("tmp", {"app.py": "f = open('/tmp/made', 'w+')\nf.write('by init')\nf.flush()\ndef handler(e, c):\n"
                                      "    f.seek(0)\n    text = f.read()\n    f.write(' and more')\n    f.flush()\n    return [text, open('/tmp/made').read()]\n"})
     assert path_of(snapshots, "tmp") == "template"
-    assert [snapshots.restore("tmp")[1] for _ in range(2)] == [["by init", "by init and more"]] * 2
+    assert [snapshots.restore("tmp") for _ in range(2)] == [("restored", ["by init", "by init and more"])] * 2
 
 
 def test_answers_after_an_error_of_the_kind_that_ends_it(snapshots):
