@@ -53,6 +53,7 @@ struct instance {
     bool init_reported;         /* an init error was delivered already */
     bool init_extended;         /* its init may use the function's own time now; the invoker's */
     bool starting;              /* counted among its pool's starts; the invoker's */
+    bool arming;                /* counted among those being armed; snapshot_arm.c's */
     bool ending;                /* its runtime has said that it ends now */
     bool fresh;                 /* has run no invocation yet */
     nsec_t created_at, exec_at; /* when it was asked for; when its runtime was started */

@@ -31,6 +31,7 @@ static struct pool *pool_of(struct manager *m, struct function *f)
     if (f->pool) {
         list_init(&f->pool->instances);
         list_init(&f->pool->waiting);
+        list_init(&f->pool->gated);
         f->pool->snapshot = (struct snapshot){.m = m, .f = f, .on_change = invoker_on_snapshot_change};
         snapshot_open(&f->pool->snapshot);
     }
@@ -172,9 +173,14 @@ void invoker_invoke(struct invoker *in, struct function *f, const struct invoke_
 
 static void end_starting(struct instance *i)
 {
-    if (i->starting)
-        i->f->pool->starting--;
+    if (!i->starting)
+        return;
+    i->f->pool->starting--;
     i->starting = false;
+    if (i->role == INSTANCE_RESTORES) {
+        snapshot_count_restoring(i->m->snapshots, -1);
+        loop_later(i->m->loop, &invoker_of(i)->gate);
+    }
 }
 
 static void on_ready(struct instance *i)
@@ -191,9 +197,7 @@ static void on_ready(struct instance *i)
         give(i, inv);
     else if (i->retired)
         instance_kill(i);
-    if (i->role == INSTANCE_RESTORES)
-        snapshot_refill(&i->f->pool->snapshot);
-    else if (started && !i->retired)
+    if (started && !i->retired && i->role == INSTANCE_STARTS)
         snapshot_make(&i->f->pool->snapshot);
 }
 
@@ -372,6 +376,8 @@ int invoker_create(struct manager *m, struct invoker **ret, struct err *e)
     if (!in)
         return err_set(e, ENOMEM, "invoker: no memory");
     in->m = m;
+    list_init(&in->gated);
+    in->gate.run = invoker_on_gate;
     *ret = in;
     m->snapshots->open = open_pool;
     snapshots_find(m);
@@ -392,6 +398,7 @@ void invoker_stats(const struct invoker *in, struct invoker_stats *ret)
         ret->busy += i->state == INSTANCE_BUSY;
         ret->starting += i->state == INSTANCE_CREATING || i->state == INSTANCE_INIT || i->state == INSTANCE_RESTORING;
         ret->armed += i->state == INSTANCE_ARMED;
+        ret->restoring += i->state == INSTANCE_RESTORING;
     }
 }
 

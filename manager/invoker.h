@@ -23,7 +23,7 @@ void invoker_retire(struct invoker *in, struct function *f);
 uint32_t invoker_cpu_millis(uint32_t memory_mb, bool during_init);
 
 struct invoker_stats {
-    unsigned instances, idle, busy, starting, armed, waiting;
+    unsigned instances, idle, busy, starting, armed, restoring, waiting;
     uint64_t cold_starts, restored_starts, warm_starts, restore_failures, errors, timeouts, throttles;
 };
 

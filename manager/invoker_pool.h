@@ -9,6 +9,7 @@
 struct pool {
     struct list_node instances; /* struct instance.link; the most recently used idle ones come first */
     struct list_node waiting;   /* struct invocation.link, oldest first */
+    struct list_node gated;     /* in invoker.gated, while it waits for its turn to restore */
     struct snapshot snapshot;
     unsigned starting, waiting_count;
 };
@@ -16,6 +17,9 @@ struct pool {
 struct invoker {
     struct manager *m;
     unsigned instances, waiting;
+    /* More restores at one time than there are processors would only make all of them slow: the others wait in order. */
+    struct list_node gated; /* struct pool.gated */
+    struct loop_later gate; /* a restore is over */
     struct invoker_stats stats;
 };
 
@@ -32,6 +36,9 @@ struct invocation *invoker_first_waiting(struct pool *p);
 
 /* As many starts under way as invocations wait. */
 void invoker_start_enough(struct invoker *in, struct function *f);
+
+/* Lets those restore whose turn it is. */
+void invoker_on_gate(struct loop_later *l);
 
 /* The pool's snapshot has changed: somebody may wait for it. */
 void invoker_on_snapshot_change(struct snapshot *s);

@@ -13,10 +13,15 @@
 
 void invoker_unqueue(struct invoker *in, struct invocation *inv)
 {
-    if (inv->link.next == &inv->link)
+    struct pool *p = inv->f->pool;
+
+    if (list_empty(&inv->link))
         return;
     list_remove(&inv->link);
-    inv->f->pool->waiting_count--;
+    p->waiting_count--;
+    p->snapshot.needed = MIN(p->snapshot.needed, p->waiting_count);
+    if (p->waiting_count == 0)
+        list_remove(&p->gated);
     in->waiting--;
 }
 
@@ -78,6 +83,7 @@ static void restore_instance(struct invoker *in, struct pool *p, struct instance
 {
     i->events = &invoker_events;
     add_starting(in, p, i);
+    snapshot_count_restoring(in->m->snapshots, 1);
     report_restore_start(i);
     instance_restore(i);
 }
@@ -137,13 +143,40 @@ static bool can_restore_now(const struct pool *p)
     return false;
 }
 
+/* Is a restore to wait for its turn? */
+static bool must_wait(struct invoker *in, struct pool *p)
+{
+    if (in->m->snapshots->restoring < in->m->snapshots->cores)
+        return false;
+    if (list_empty(&p->gated))
+        list_append(&in->gated, &p->gated);
+    return true;
+}
+
 void invoker_start_enough(struct invoker *in, struct function *f)
 {
-    while (f->pool->starting < f->pool->waiting_count) {
+    struct pool *p = f->pool;
+
+    while (p->starting < p->waiting_count) {
+        bool restores = !wants_cold(p) && can_restore_now(p);
+
+        if (restores && must_wait(in, p))
+            return;
         /* A restore that is about to be possible beats a start from nothing. */
-        if (!can_restore_now(f->pool) && !wants_cold(f->pool) && snapshot_will_have(&f->pool->snapshot))
+        if (!restores && !wants_cold(p) && snapshot_will_have(&p->snapshot, p->waiting_count - p->starting))
             return;
         start_instance(in, f);
+    }
+}
+
+void invoker_on_gate(struct loop_later *l)
+{
+    struct invoker *in = container_of(l, struct invoker, gate);
+    struct pool *p;
+
+    while (in->m->snapshots->restoring < in->m->snapshots->cores && (p = list_first(&in->gated, struct pool, gated))) {
+        list_remove(&p->gated);
+        invoker_start_enough(in, p->snapshot.f);
     }
 }
 

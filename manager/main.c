@@ -71,7 +71,7 @@ static int open_parts(struct manager *m, struct err *e)
     /* What an earlier life had unpacked for a function that was never stored, or just deleted. */
     packages_sweep(m->packages, is_code_in_use, m->functions);
     if (warden_open(m->loop, PROTO_WARDEN_FD, &instance_warden_handlers, m, &m->warden, e) < 0 ||
-        runtime_api_start(m, e) < 0 || sandbox_endpoint_start(m, e) < 0 || snapshots_create(&m->snapshots, e) < 0 ||
+        runtime_api_start(m, e) < 0 || sandbox_endpoint_start(m, e) < 0 || snapshots_create(m, &m->snapshots, e) < 0 ||
         invoker_create(m, &m->invoker, e) < 0)
         return -e->code;
     return event_queue_open(m, &m->events, e);

@@ -1,6 +1,7 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +21,24 @@ const char *const restore_cause_names[CAUSE_COUNT] = {
 #undef CAUSE
 };
 
-int snapshots_create(struct snapshots **ret, struct err *e)
+/* Processors that this process may use. */
+static unsigned count_cores(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+int snapshots_create(struct manager *m, struct snapshots **ret, struct err *e)
 {
     struct snapshots *all = calloc(1, sizeof(*all));
 
     if (!all)
         return err_set(e, ENOMEM, "snapshots: no memory");
+    all->m = m;
+    all->cores = count_cores();
     list_init(&all->all);
+    snapshots_init_arming(all);
     *ret = all;
     return 0;
 }
@@ -99,7 +111,7 @@ void snapshot_open(struct snapshot *s)
 
     list_init(&s->node);
     list_append(&s->m->snapshots->all, &s->node);
-    snapshot_init_armed(s);
+    list_init(&s->armed);
     if (off) {
         s->state = SNAPSHOT_OFF;
         set_reason(s, off);

@@ -44,28 +44,38 @@ struct snapshot {
     char reason[300];             /* why there is none */
     struct snapshot_files *files; /* from FOUND to READY */
     nsec_t made_at, used_at;      /* wall clock */
+    nsec_t noted_at;              /* the used_at that the disk knows of */
     uint64_t restores;
     unsigned failures[CAUSE_COUNT], thrown_away;
     struct worker worker; /* sums the files */
     struct instance *maker;
     bool dump_again;                                            /* when its deadline is over: the warden was busy */
     enum { WARM_UP_DUE, WARM_UP_RUN, WARM_UP_SKIPPED } warm_up; /* the maker's */
-    struct list_node armed;                                     /* struct instance.link: CREATING or ARMED */
+    struct list_node armed; /* struct instance.link: CREATING or ARMED; the oldest first */
     unsigned armed_count;
+    unsigned needed;      /* armed ones that invocations wait for */
+    unsigned peak, taken; /* the highest demand of late; those taken since window_start */
+    nsec_t peak_at, asked_at, window_start;
     nsec_t not_before; /* nothing is armed until then */
-    struct loop_timer refill, expiry;
     /* An armed sandbox is ready or gone: the invoker looks whether somebody waits for it. */
     void (*on_change)(struct snapshot *s);
 };
 
 /* All that there are. */
 struct snapshots {
+    struct manager *m;
     struct list_node all;
+    unsigned cores;
+    unsigned armed;             /* of all functions: CREATING or ARMED */
+    unsigned arming, restoring; /* CREATING; RESTORING */
     uint64_t failures[CAUSE_COUNT];
+    struct loop_later later;
+    bool refills; /* a restore is over since, or a sandbox armed */
+    struct loop_timer refill, tend;
     void (*open)(struct manager *m, struct function *f); /* opens that function's */
 };
 
-int snapshots_create(struct snapshots **ret, struct err *e);
+int snapshots_create(struct manager *m, struct snapshots **ret, struct err *e);
 
 /* Finds what an earlier life of the manager has left, and drops what is nobody's. */
 void snapshots_find(struct manager *m);
@@ -82,11 +92,11 @@ void snapshot_close(struct snapshot *s);
 /* Takes an armed sandbox out of the list, NULL if none is ready; the caller sets its events and restores it. */
 struct instance *snapshot_take(struct snapshot *s);
 
-/* Will snapshot_take have one soon? Starts to arm one if there is none. */
-bool snapshot_will_have(struct snapshot *s);
+/* Will snapshot_take have one soon? `needed` invocations wait for one each: arms as many as can be, and calls on_change for each. */
+bool snapshot_will_have(struct snapshot *s, unsigned needed);
 
-/* Arms the next one when the present rush is over. */
-void snapshot_refill(struct snapshot *s);
+/* A restore begins (1) or is over (-1). */
+void snapshot_count_restoring(struct snapshots *all, int change);
 
 /* A restore has failed. It is counted, and the snapshot thrown away, unless that is the function's own fault. */
 void snapshot_failed(struct snapshot *s, enum restore_cause cause, const char *why);

@@ -38,7 +38,7 @@ static int take_files(struct snapshot *s, const struct snapshot_files *found, st
 static void become_ready(struct snapshot *s)
 {
     s->state = SNAPSHOT_READY;
-    snapshot_arm(s);
+    snapshot_arm_first(s);
 }
 
 /* --- a new one ------------------------------------------------------------------------------------------------------- */

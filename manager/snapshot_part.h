@@ -38,10 +38,10 @@ bool snapshot_make_room(struct manager *m, const struct snapshot *newest);
 
 /* --- snapshot_arm.c --- */
 
-void snapshot_init_armed(struct snapshot *s);
+void snapshots_init_arming(struct snapshots *all);
 
-/* Arms a sandbox, if that can be. */
-void snapshot_arm(struct snapshot *s);
+/* It is ready: the first one is armed. */
+void snapshot_arm_first(struct snapshot *s);
 
 /* Ends all that are armed. */
 void snapshot_disarm(struct snapshot *s);

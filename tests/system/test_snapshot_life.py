@@ -173,7 +173,6 @@ def test_those_unused_for_longest_give_way():
         for name in ("a", "b"):
             assert made.make(name, HELLO)["state"] == "ready"
         assert made.restore("a") == ("restored", 1)
-        wait_until(lambda: made.state("a")["armed"] == 1, what="it to be used again")
         assert made.make("c", HELLO)["state"] == "ready"
         gone = made.state("b")
         assert gone["state"] == "none" and "gave way" in gone["reason"] and made.state("a")["state"] == "ready"
@@ -181,6 +180,7 @@ def test_those_unused_for_longest_give_way():
         assert made.restore("b") == ("cold", 1)
         wait_until(lambda: made.state("b")["state"] == "ready", what="it to be made anew")
         assert made.restore("b") == ("restored", 1)
+        wait_until(lambda: made.state("b")["armed"] == 1, what="its use to be noted")
         made.instance.stop()
         made.instance.options = [o.replace("mb=8", "mb=4") for o in made.instance.options]
         made.instance.start()
