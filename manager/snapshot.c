@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../sandbox/base/log.h"
 #include "identity.h"
@@ -35,6 +36,10 @@ int snapshots_create(struct manager *m, struct snapshots **ret, struct err *e)
 
     if (!all)
         return err_set(e, ENOMEM, "snapshots: no memory");
+    if (mkdir(RECORDS_DIR, 0700) < 0 && errno != EEXIST) {
+        free(all);
+        return err_errno(e, "mkdir " RECORDS_DIR);
+    }
     all->m = m;
     all->cores = count_cores();
     list_init(&all->all);

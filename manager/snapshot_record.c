@@ -36,8 +36,6 @@ int snapshot_record_write(const char *id, const struct snapshot_record *r, struc
 
     name_record(path, id, "");
     name_record(temp, id, ".new");
-    if (mkdir(RECORDS_DIR, 0700) < 0 && errno != EEXIST)
-        return err_errno(e, "mkdir " RECORDS_DIR);
     fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_errno(e, "create %s", temp);

@@ -133,6 +133,7 @@ def test_one_that_is_damaged_again_and_again_is_given_up(snapshots):
 
 CAUSES = {
     "exited": ("import os, snapshot_restore_py as s\ns.register_after_restore(os._exit, 7)", ("cold", 1)),
+    "timeout": ("import time, snapshot_restore_py as s\ns.register_after_restore(time.sleep, 100)", ("cold", 1)),
     "hook": ("import snapshot_restore_py as s\ns.register_after_restore(lambda: 1 / 0)", None),
 }
 
