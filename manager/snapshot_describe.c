@@ -1,6 +1,9 @@
 /* A snapshot in words, for people and programs. */
+#include <fcntl.h>
+#include <stdio.h>
 #include <time.h>
 
+#include "../sandbox/base/fd.h"
 #include "identity.h"
 #include "snapshot_part.h"
 
@@ -13,6 +16,22 @@ static unsigned count_failures(const struct snapshot *s)
     return n;
 }
 
+/* By a template, or by criu alone; the warden has left the reason beside the images (sandbox/snapshots.h). */
+static void add_way(const struct snapshot *s, cJSON *out)
+{
+    char path[200], text[400], why[450];
+    struct err e;
+
+    snprintf(path, sizeof(path), SNAPSHOTS_DIR "/%s/why-criu", s->id);
+    if (fd_read_file_at(AT_FDCWD, path, text, sizeof(text), &e) < 0) {
+        cJSON_AddStringToObject(out, "restored_by", "template");
+        return;
+    }
+    snprintf(why, sizeof(why), "restored by criu: %s", text);
+    cJSON_AddStringToObject(out, "restored_by", "criu");
+    cJSON_AddStringToObject(out, "reason", why);
+}
+
 void snapshot_describe(const struct snapshot *s, cJSON *out)
 {
     static const char *const names[] = {"none", "making", "found", "checking", "ready", "unusable", "off"};
@@ -23,6 +42,7 @@ void snapshot_describe(const struct snapshot *s, cJSON *out)
     if (s->files) {
         cJSON_AddStringToObject(out, "id", s->id);
         cJSON_AddNumberToObject(out, "bytes", (double)snapshot_files_bytes(s->files));
+        add_way(s, out);
     }
     if (s->reason[0] && !s->files)
         cJSON_AddStringToObject(out, "reason", s->reason);

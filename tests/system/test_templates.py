@@ -102,7 +102,7 @@ def templates(instance):
 
 def test_everything_of_the_process_is_there_in_each(snapshots):
     snapshots.make("state", {"app.py": STATE}, Timeout=20)
-    assert path_of(snapshots, "state") == "template"
+    assert path_of(snapshots, "state") == snapshots.state("state")["restored_by"] == "template"
     for _ in range(3):
         how, answer = snapshots.restore("state")
         assert how == "restored"
@@ -157,6 +157,7 @@ def test_what_a_template_cannot_do_is_left_to_criu(snapshots, name, init, reason
     state = snapshots.make(name, {"app.py": init + "\ndef handler(e, c):\n    return 'well'\n"})
     assert state["state"] == "ready", state
     assert reason in path_of(snapshots, name)
+    assert state["restored_by"] == "criu" and reason in state["reason"]
     assert snapshots.restore(name) == ("restored", "well")
 
 
@@ -175,7 +176,7 @@ def test_templates_keep_to_their_memory():
     try:
         for name in "abcd":  # each has more than three megabytes
             made.make(name, {"app.py": "def handler(e, c):\n    return c.function_name\n"})
-        assert len(templates(made.instance)) in (1, 2)
+        wait_until(lambda: len(templates(made.instance)) in (1, 2), what="one or two templates")
         assert [made.restore(name)[1] for name in "abcd"] == list("abcd")
         assert len(templates(made.instance)) in (1, 2)
     finally:
@@ -184,6 +185,7 @@ def test_templates_keep_to_their_memory():
 
 def test_no_criu_and_no_template_is_left_when_the_function_is_gone(snapshots):
     snapshots.make("gone", {"app.py": "def handler(e, c):\n    return 1\n"})
+    assert snapshots.restore("gone") == ("restored", 1)
     before = len(templates(snapshots.instance))
     snapshots.client.delete_function(FunctionName="gone")
     wait_until(lambda: len(templates(snapshots.instance)) == before - 1, what="the template to go")
