@@ -125,6 +125,8 @@ static void on_maker_dumped(struct instance *i, const struct proto_failed *m)
     if (s->maker == i) {
         s->maker = NULL;
         snapshot_sum(s);
+    } else if (s->state != SNAPSHOT_MAKING && !s->files) { /* it was thrown away while the warden wrote it */
+        warden_drop_snapshot(i->m->warden, s->id);
     }
     instance_kill(i);
 }

@@ -73,6 +73,10 @@ def test_snap_start_is_checked_as_by_aws(snapshots):
 
 # --- fnrun snapshot ---
 
+def folders(made):
+    return {path.name for path in (made.instance.state / "snapshots").iterdir()}
+
+
 def snapshot(snapshots, *args):
     run = snapshots.instance.cli("snapshot", *args, "--json")
     return json.loads(run.stdout) if run.returncode == 0 else run.returncode
@@ -126,6 +130,18 @@ def test_rm_throws_one_away_and_a_later_start_makes_another(snapshots):
     assert snapshots.restore("removed") == ("restored", 1)
 
 
+def test_rm_while_it_is_made_leaves_nothing(snapshots):
+    for i in range(6):
+        name = f"early-{i}"
+        create_function(snapshots.client, name, HELLO, MemorySize=512)
+        invoke_function(snapshots.client, name).raw
+        time.sleep(i * 0.01)
+        snapshot(snapshots, "rm", name)
+        assert snapshots.state(name)["state"] == "none"
+    known = {s["id"] for s in snapshots.get("/_fnrun/snapshots") if "id" in s}
+    wait_until(lambda: folders(snapshots) == known, what="all but those of others to go")
+
+
 def test_rm_lets_an_unusable_one_be_tried_again(snapshots):
     code = "import os, snapshot_restore_py as s\ns.register_before_snapshot(lambda: 1 / 0)\n" \
            "def handler(event, context): return 1"
@@ -158,10 +174,6 @@ def test_what_it_is_bound_to_is_looked_at_before_each_use(snapshots):
 
 
 # --- the disk ---
-
-def folders(made):
-    return {path.name for path in (made.instance.state / "snapshots").iterdir()}
-
 
 def test_those_unused_for_longest_give_way():
     made = Snapshots("--snapshot-disk-mb=8")
