@@ -120,7 +120,7 @@ static bool can_restore_now(const struct pool *p)
 /* Is a restore to wait for its turn? */
 static bool must_wait(struct invoker *in, struct pool *p)
 {
-    if (in->m->snapshots->restoring < in->m->snapshots->cores)
+    if (in->m->snapshots->restoring < in->m->snapshots->places)
         return false;
     if (list_empty(&p->gated))
         list_append(&in->gated, &p->gated);
@@ -148,7 +148,7 @@ void invoker_on_gate(struct loop_later *l)
     struct invoker *in = container_of(l, struct invoker, gate);
     struct pool *p;
 
-    while (in->m->snapshots->restoring < in->m->snapshots->cores && (p = list_first(&in->gated, struct pool, gated))) {
+    while (in->m->snapshots->restoring < in->m->snapshots->places && (p = list_first(&in->gated, struct pool, gated))) {
         list_remove(&p->gated);
         invoker_start_enough(in, p->snapshot.f);
     }

@@ -41,7 +41,8 @@ int snapshots_create(struct manager *m, struct snapshots **ret, struct err *e)
         return err_errno(e, "mkdir " RECORDS_DIR);
     }
     all->m = m;
-    all->cores = count_cores();
+    /* One more than processors: each waits for another process now and then. */
+    all->places = count_cores() + 1;
     list_init(&all->all);
     snapshots_init_arming(all);
     *ret = all;

@@ -65,7 +65,7 @@ struct snapshot {
 struct snapshots {
     struct manager *m;
     struct list_node all;
-    unsigned cores;
+    unsigned places;            /* for restores, and for arming, at one time */
     unsigned armed;             /* of all functions: CREATING or ARMED */
     unsigned arming, restoring; /* CREATING; RESTORING */
     uint64_t failures[CAUSE_COUNT];

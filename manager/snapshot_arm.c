@@ -163,7 +163,7 @@ static bool is_full(const struct snapshots *all)
 /* So many are armed at one time as processors are left by the restores under way, but one goes on always. */
 static bool is_busy(const struct snapshots *all)
 {
-    return all->arming > 0 && all->arming + all->restoring >= all->cores;
+    return all->arming > 0 && all->arming + all->restoring >= all->places;
 }
 
 /* False where that can't be; nobody's turn yet is fine, `changed` comes back to it. */
@@ -223,7 +223,7 @@ static void on_refill(struct loop_timer *t)
     struct snapshot *s;
 
     list_for_each(&all->all, s, struct snapshot, node) {
-        if (all->arming + all->restoring >= all->cores)
+        if (all->arming + all->restoring >= all->places)
             return;
         /* The first of a function is worth more than the second of another. */
         if (is_short(s) && (!is_full(all) || (s->armed_count == 0 && evict_for(s))))
