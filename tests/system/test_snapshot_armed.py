@@ -69,7 +69,7 @@ def test_sixteen_at_a_time_are_all_served_within_the_bounds(snapshots):
     with Watch(snapshots) as watch:
         result = bench(snapshots, "rush", "--concurrency", "16", "--count", "100")
     assert result["errors"] == 0 and len(result["samples_ns"]) == 100
-    assert watch.looks > 5 and 1 <= watch.armed <= BOUND and 1 <= watch.restoring <= len(os.sched_getaffinity(0))
+    assert watch.looks > 5 and 1 <= watch.armed <= BOUND and 1 <= watch.restoring <= len(os.sched_getaffinity(0)) + 1
     status = snapshots.instance.status()
     assert status["restore_failures"] == 0 and status["restoring"] == 0 and status["waiting"] == 0
 
@@ -115,4 +115,4 @@ def test_those_who_wait_are_served_in_their_order(snapshots):
     assert all(b"X-Fnrun-Start: restored" in answer for answer in answers)
     begun = [float(answer.split(b"\r\n\r\n")[1]) for answer in answers]
     late = [abs(place - i) for i, place in enumerate(sorted(range(16), key=begun.__getitem__))]
-    assert max(late) <= 2 * len(os.sched_getaffinity(0)), begun
+    assert max(late) <= 2 * len(os.sched_getaffinity(0)) + 1, begun
