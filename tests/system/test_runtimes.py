@@ -217,7 +217,7 @@ WRAPPED = {
     "python3.13": ({"app.py": "import os\ndef handler(e, c): return os.environ['WRAPPED']\n", "wrap": WRAPPER},
                    "/usr/bin/python3.13 -S /var/runtime/bootstrap.py"),
     "nodejs20.x": ({"app.js": "exports.handler = async () => process.env.WRAPPED\n", "wrap": WRAPPER},
-                   "/usr/bin/node /var/runtime/bootstrap.js"),
+                   "/usr/bin/node --v8-pool-size=1 --no-short-builtin-calls /var/runtime/bootstrap.js"),
 }
 
 

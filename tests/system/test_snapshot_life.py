@@ -98,7 +98,7 @@ def test_inspect_shows_all_there_is(snapshots):
     assert base64.b64encode(bytes.fromhex(bound["code"])).decode() == config["CodeSha256"]
     assert bound["kernel"] == f"{os.uname().release} {os.uname().version}" and bound["environment"] == {"AB": "1"}
     assert {"image", "toolbox", "boot", "processor", "fnrun", "bootstrap", "handler", "memory_mb"} <= set(bound)
-    assert shown["failures_by_cause"] == {"damaged": 0, "refused": 0, "exited": 0, "hook": 0, "timeout": 0}
+    assert shown["failures_by_cause"] == {"damaged": 0, "lost": 0, "refused": 0, "exited": 0, "hook": 0, "timeout": 0}
     text = snapshots.instance.cli("snapshot", "inspect", "shown").stdout
     assert f"code: {bound['code']}\n" in text and "core-2.img " in text
 

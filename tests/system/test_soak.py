@@ -39,7 +39,7 @@ def test_hundreds_of_cycles_leave_nothing():
     done = run("soak", "--count", CYCLES)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == f"{CYCLES} cycles, 0 failures, no leak"
-    assert {"hello-python: restore", "hello-node: restore"} <= set(done.stderr.replace("soak: ", "").splitlines())
+    assert {"hello-python: ready", "hello-node: ready", "hello-shell: ready"} <= set(done.stderr.replace("soak: ", "").splitlines())
 
 
 # --- the check itself: each of these leaves something, and takes it away again ------------------------------------------
