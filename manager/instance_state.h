@@ -13,7 +13,7 @@
 enum instance_state {
     INSTANCE_CREATING,  /* the warden is making the sandbox */
     INSTANCE_INIT,      /* the runtime runs and has not said that it is ready */
-    INSTANCE_ARMED,     /* criu waits in the sandbox */
+    INSTANCE_ARMED,     /* the sandbox waits for its runtime */
     INSTANCE_RESTORING, /* it restores, and the runtime then makes itself ready */
     INSTANCE_PREPARING, /* its runtime makes itself ready to be dumped, then it is dumped */
     INSTANCE_IDLE,

@@ -17,7 +17,7 @@ struct pool {
 struct invoker {
     struct manager *m;
     unsigned instances, waiting;
-    /* More restores at one time than there are processors would only make all of them slow: the others wait in order. */
+    /* Many more restores at one time than there are processors would only make all of them slow: the others wait in order. */
     struct list_node gated; /* struct pool.gated */
     struct loop_later gate; /* a restore is over */
     struct invoker_stats stats;

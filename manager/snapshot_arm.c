@@ -1,7 +1,7 @@
 /*
- * The armed sandboxes: criu waits in each for its one request. How many a function has follows what was asked for of late, so that
- * the next one who comes finds one; each holds some 10 MB, so all together are max_armed at most. Arming one takes as much of a
- * processor as restoring it does, and waits where that would slow down a restore.
+ * The armed sandboxes: each waits for its runtime, from a template or from a criu that waits in it. How many a function has follows
+ * what was asked for of late, so that the next one who comes finds one; one with a criu holds some 10 MB, so all together are
+ * max_armed at most. Arming one takes a processor's time, too, and waits where that would slow down a restore.
  */
 #include <errno.h>
 #include <string.h>
@@ -160,7 +160,7 @@ static bool is_full(const struct snapshots *all)
 
 /* --- for those who wait ------------------------------------------------------------------------------------------------ */
 
-/* So many are armed at one time as processors are left by the restores under way, but one goes on always. */
+/* So many are armed at one time as places are left by the restores under way, but one goes on always. */
 static bool is_busy(const struct snapshots *all)
 {
     return all->arming > 0 && all->arming + all->restoring >= all->places;

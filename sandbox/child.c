@@ -1,5 +1,5 @@
 /*
- * State at entry of run(): a fork of the nursery (the warden's capabilities, descriptors, uid 0) that is already PID 1 of a new pid
+ * State at entry of run(): a fork of the nursery (the warden's capabilities, uid 0, few descriptors) that is already PID 1 of a new pid
  * namespace and, on cgroup v2, in its cgroup. All other namespaces are the host's. Nothing here runs code of the function.
  */
 #include "child.h"

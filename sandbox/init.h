@@ -3,7 +3,7 @@
  *
  * The warden queues INIT_SPEC before PID 1 exists. PID 1, first as the warden's forked child (child.h), then as
  * fnrun-init, answers INIT_STARTED or INIT_FAILED, and INIT_ENDED when the runtime is over. Where a
- * snapshot is to be restored, INIT_ARMED comes first, with the socket to the waiting criu and the manager's channel end, and
+ * snapshot is to be restored, INIT_ARMED comes first, with the socket to the waiting criu (or, for a template, the runtime's channel end) and the manager's end, and
  * INIT_STARTED has the two listening sockets alone. The end of the
  * warden's side ends PID 1, and with it the sandbox.
  */

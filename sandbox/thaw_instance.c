@@ -1,7 +1,7 @@
 /*
  * State at entry: pid 2 of a sandbox whose PID 1 waits, in its namespaces but for that of cgroups, a fork of the template: uid 0 with
- * the template's capabilities, an empty bounding set, no_new_privs, the runtime's memory, one thread, all signals blocked. Of that memory nothing is trusted or run before the last step;
- * this program's own pages are beside it. A step that fails ends the instance.
+ * the template's capabilities, an empty bounding set, no_new_privs, the runtime's memory, one thread, all signals blocked. Of that
+ * memory nothing is trusted or run before the last step; this program's own pages are beside it. A step that fails ends the instance.
  */
 #include "thaw_instance.h"
 

@@ -91,7 +91,7 @@ enum proto_created_fd {
 
 struct proto_created {
     struct proto_header header;
-    int64_t create_ns;      /* from CREATE to the runtime's exec, or until criu waits; from RESTORE to criu's end */
+    int64_t create_ns;      /* from CREATE to the runtime's exec, or until it is armed; from RESTORE to the runtime */
     char freeze_text[2][8]; /* "0","1" on cgroup v2; "THAWED","FROZEN" on v1 */
 };
 
